@@ -1,0 +1,184 @@
+// Package admin is the port on which a running client or egress says how it
+// does: GET /status and /paths as JSON, /healthz as a word.
+//
+// It only reads and has no password, so it listens on loopback alone, and
+// answers only requests that name a loopback host: a web page that has its own
+// name point to 127.0.0.1 (DNS rebinding) gets nothing. Requests are short and
+// few are served at a time.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+const (
+	// maxConns is plenty for people and monitors, and little to hold.
+	maxConns = 64
+	// requestTime bounds reading a request and writing its answer.
+	requestTime = 10 * time.Second
+	// idleTime is how long a kept connection may wait for its next request.
+	idleTime = 30 * time.Second
+	// maxHeader bounds what a request may make us hold.
+	maxHeader = 8 << 10
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Listen string       // loopback IP (or localhost) and port; required
+	Status func() any   // the present state, as something json.Marshal takes; required
+	Logger *slog.Logger // nil discards
+}
+
+// A Server answers on the admin port from New until Shutdown.
+type Server struct {
+	cfg  Config
+	ln   net.Listener
+	http *http.Server
+}
+
+// New opens the port; Serve answers on it.
+func New(cfg Config) (*Server, error) {
+	if cfg.Status == nil {
+		return nil, errors.New("admin: Status is missing")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin: Listen: %w", err)
+	}
+	if !isLoopback(host) {
+		return nil, fmt.Errorf("admin: Listen: %s is not a loopback address", cfg.Listen)
+	}
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	s := &Server{cfg: cfg, ln: netutil.LimitListener(ln, maxConns)}
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: requestTime,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      requestTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// Serve answers until Shutdown, and then returns nil.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin: %w", err)
+	}
+	return nil
+}
+
+// Shutdown closes the port and waits for requests under way, until ctx ends;
+// then they are cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close() // the time is up, and that is the error to tell
+	}
+	_ = s.ln.Close() // for the case that Serve was never called
+	return err
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		s.writeJSON(w, s.cfg.Status())
+	})
+	mux.HandleFunc("GET /paths", func(w http.ResponseWriter, _ *http.Request) {
+		paths, err := pathsOf(s.cfg.Status())
+		if err != nil {
+			s.failed(w, err)
+			return
+		}
+		s.writeJSON(w, paths)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if !localHost(r.Host) {
+			http.Error(w, "this port answers only to loopback names", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// pathsOf picks the member paths out of a status. Which type a status has is
+// not for this package to know; its JSON is the contract.
+func pathsOf(status any) (json.RawMessage, error) {
+	text, err := json.Marshal(status)
+	if err != nil {
+		return nil, err
+	}
+	var only struct {
+		Paths json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal(text, &only); err != nil {
+		return nil, err
+	}
+	if only.Paths == nil {
+		return json.RawMessage("[]"), nil
+	}
+	return only.Paths, nil
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, v any) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		s.failed(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(text, '\n'))
+}
+
+func (s *Server) failed(w http.ResponseWriter, err error) {
+	s.cfg.Logger.Error("admin status", "err", err)
+	http.Error(w, "the status cannot be shown; the log says why", http.StatusInternalServerError)
+}
+
+// localHost says whether the Host header of a request names this machine.
+func localHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1]
+	}
+	return isLoopback(host)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}

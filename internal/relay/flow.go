@@ -1,0 +1,234 @@
+package relay
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mpsocks/mpsocks/internal/tcpsock"
+)
+
+// flow is one direction of a pair. Its own goroutine alone moves bytes; the
+// atomics are what the watch and the other flow may look at meanwhile.
+type flow struct {
+	dst, src net.Conn
+	prelude  func() error // may be nil
+	head     []byte       // read from src before the relay began: goes first
+	moved    int64        // bytes given to dst; to be read when end is closed
+	err      error        // how the copy ended; the same
+	end      chan struct{}
+
+	steps   atomic.Uint64                  // reads and writes that came back
+	writing atomic.Bool                    // bytes are waiting for dst to take them
+	spliced atomic.Pointer[tcpsock.Socket] // dst, while the kernel moves the bytes
+	shut    atomic.Bool                    // ended cleanly, dst has been or is being told
+
+	// Kept by the watch.
+	seen  uint64
+	since int64 // when a change was last noticed, in nanoseconds of the watch
+}
+
+// sideError says which side of a flow failed: where the error came from decides
+// what the two sides are told, and its text alone does not tell.
+type sideError struct {
+	write bool
+	err   error
+}
+
+func (e *sideError) Error() string {
+	if e.write {
+		return fmt.Sprintf("write: %v", e.err)
+	}
+	return fmt.Sprintf("read: %v", e.err)
+}
+
+func (e *sideError) Unwrap() error { return e.err }
+
+// copy moves bytes until the source ends (nil) or a side fails (*sideError).
+func (f *flow) copy() error {
+	if f.prelude != nil {
+		if err := f.prelude(); err != nil {
+			return &sideError{err: err}
+		}
+	}
+	if len(f.head) > 0 {
+		if _, err := (flowWriter{f}).Write(f.head); err != nil {
+			return &sideError{write: true, err: err}
+		}
+		f.head = nil
+	}
+	if done, err := f.splice(); done {
+		return err
+	}
+	if wt, ok := f.src.(io.WriterTo); ok && !isKernel(f.src) {
+		return f.writeTo(wt)
+	}
+	if rf, ok := f.dst.(io.ReaderFrom); ok && !isKernel(f.dst) {
+		return f.readFrom(rf)
+	}
+	return f.loop()
+}
+
+// isKernel reports whether c is a plain socket. Its WriteTo and ReadFrom are of
+// no use but to splice: otherwise they fall back to a buffer held while idle.
+func isKernel(c net.Conn) bool {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// splice lets the kernel move the bytes where both sides are TCP sockets and the
+// platform can; otherwise it reports false and has done nothing.
+func (f *flow) splice() (bool, error) {
+	src, ok := f.src.(*net.TCPConn)
+	if !ok || runtime.GOOS != "linux" {
+		return false, nil
+	}
+	dst, ok := f.dst.(*net.TCPConn)
+	if !ok {
+		return false, nil
+	}
+	f.spliced.Store(tcpsock.Of(dst))
+	defer f.spliced.Store(nil)
+	n, err := dst.ReadFrom(src)
+	f.moved += n
+	if err == nil {
+		return true, nil
+	}
+	// The error names neither side: the socket that is dead does.
+	return true, &sideError{write: isDead(dst), err: err}
+}
+
+// writeTo lets the source hand its own buffers to dst.
+func (f *flow) writeTo(src io.WriterTo) error {
+	w := &errWriter{w: flowWriter{f}}
+	_, err := src.WriteTo(w)
+	switch {
+	case w.err != nil:
+		return &sideError{write: true, err: w.err}
+	case err != nil && err != io.EOF:
+		return &sideError{err: err}
+	}
+	return nil
+}
+
+// readFrom lets dst read into its own buffers.
+func (f *flow) readFrom(dst io.ReaderFrom) error {
+	r := &errReader{f: f}
+	n, err := dst.ReadFrom(r)
+	f.moved += n
+	f.writing.Store(false)
+	switch {
+	case r.err == io.EOF && err == nil:
+		return nil
+	case r.err != nil && r.err != io.EOF:
+		return &sideError{err: r.err}
+	case err != nil:
+		return &sideError{write: true, err: err}
+	}
+	return &sideError{write: true, err: io.ErrShortWrite} // stopped without a word
+}
+
+// errWriter remembers the error of the destination, to tell it from one of the
+// source.
+type errWriter struct {
+	w   flowWriter
+	err error
+}
+
+func (w *errWriter) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// errReader reads the source of a flow for somebody else's ReadFrom: bytes given
+// away are waiting for the destination until more are asked for.
+type errReader struct {
+	f   *flow
+	err error
+}
+
+func (r *errReader) Read(p []byte) (int, error) {
+	r.f.writing.Store(false)
+	n, err := r.f.src.Read(p)
+	r.f.steps.Add(1)
+	r.f.writing.Store(n > 0)
+	if err != nil {
+		r.err = err
+	}
+	return n, err
+}
+
+// flowWriter writes to the destination of a flow and keeps its counts.
+type flowWriter struct{ f *flow }
+
+func (w flowWriter) Write(p []byte) (int, error) {
+	f := w.f
+	f.writing.Store(true)
+	n, err := f.dst.Write(p)
+	f.writing.Store(false)
+	f.steps.Add(1)
+	f.moved += int64(n)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// An idle flow waits in a small buffer; one that fills it gets a large one. A
+// large buffer holds four TLS records.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 64 << 10
+)
+
+var (
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
+	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+)
+
+// loop copies through a buffer.
+func (f *flow) loop() error {
+	for {
+		full := func(n int) bool { return n == smallBuffer }
+		if end, err := f.through(&smallBuffers, full); end {
+			return err
+		}
+		idle := func(n int) bool { return n < smallBuffer }
+		if end, err := f.through(&largeBuffers, idle); end {
+			return err
+		}
+	}
+}
+
+// through copies through a buffer of pool until leave says that a read of n
+// bytes calls for another one, or the flow ends.
+func (f *flow) through(pool *sync.Pool, leave func(n int) bool) (end bool, err error) {
+	buf := pool.Get().(*[]byte)
+	defer pool.Put(buf)
+	for {
+		n, err := f.src.Read(*buf)
+		f.steps.Add(1)
+		if n > 0 {
+			if _, err := (flowWriter{f}).Write((*buf)[:n]); err != nil {
+				return true, &sideError{write: true, err: err}
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return true, nil
+		case err != nil:
+			return true, &sideError{err: err}
+		case leave(n):
+			return false, nil
+		}
+	}
+}

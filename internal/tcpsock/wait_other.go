@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package tcpsock
+
+func (s *Socket) waitWritable() error { return nil }
