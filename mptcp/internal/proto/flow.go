@@ -1,0 +1,223 @@
+package proto
+
+import (
+	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
+)
+
+// Credit stands on three levels: each stream's window, an absolute DSN, as RFC 8684's DATA_ACK plus window is; all streams together; and the
+// number of streams. What was granted is never taken back (RFC 8684, section 3.3.5: the right edge never shrinks).
+
+const (
+	minSendBuffer = 256 << 10 // octets a stream may always have waiting, unless the session is over its bound
+	lowSendBuffer = 64 << 10  // and then
+	maxSendBuffer = 16 << 20
+	maxEdge       = 1 << 30 // how far ahead of what was sent a peer's credit is believed
+	minOpenCredit = 16      // streams the peer may have open more than it has, before it is told so
+)
+
+// streamsOut is what the sending halves of all streams share.
+type streamsOut struct {
+	limit, used                    uint64 // session credit, in octets ever sent once
+	unsent                         int    // octets written, not bound
+	buffered                       int    // octets written, not acknowledged
+	ready, urgent, flying, starved streamList
+}
+
+// flowIn is what the receiving halves share.
+type flowIn struct {
+	budget   uint64
+	limit    uint64 // advertised
+	used     uint64 // octets of all streams counted once
+	consumed uint64
+	grown    int // octets of window that streams have beyond their first
+	islands  int // buffers beyond a gap
+	lastData Instant
+}
+
+// streamIDs hands out and follows stream numbers.
+type streamIDs struct {
+	client              bool
+	opened, mayOpen     uint32 // by us
+	peerOpened, peerMay uint32
+	peerClosed          uint32
+	slots               uint32 // streams the peer may have at a time
+}
+
+func newStreamIDs(client bool, local, peer uint32) streamIDs {
+	return streamIDs{client: client, mayOpen: peer, peerMay: local, slots: local}
+}
+
+func (ids *streamIDs) open() (StreamID, bool) {
+	if ids.opened >= ids.mayOpen || ids.opened >= 1<<31-1 {
+		return 0, false
+	}
+	id := StreamID(ids.opened * 2)
+	if !ids.client {
+		id++
+	}
+	ids.opened++
+	return id, true
+}
+
+// ours reports whether this side opens streams of that parity.
+func (ids *streamIDs) ours(id StreamID) bool { return (id%2 == 0) == ids.client }
+
+func (ids *streamIDs) closed(id StreamID) {
+	if !ids.ours(id) {
+		ids.peerClosed++
+	}
+}
+
+// grant raises the number of streams the peer may open, once enough have closed to make that worth telling.
+func (ids *streamIDs) grant() bool {
+	may := ids.peerClosed + ids.slots
+	if may < ids.peerMay+min(minOpenCredit, max(ids.slots/2, 1)) {
+		return false
+	}
+	ids.peerMay = may
+	return true
+}
+
+// sendRoom returns how many octets may be appended to st: enough to keep all paths busy for the longest round trip, and a small
+// share only once the session holds too much.
+func (s *Session) sendRoom(st *Stream) int {
+	bound := minSendBuffer
+	if s.snd.buffered >= s.cfg.SendBuffer {
+		bound = lowSendBuffer
+	} else {
+		bound = min(max(bound, 2*s.bandwidthDelay()), maxSendBuffer)
+	}
+	return max(bound-st.out.buf.len(), 0)
+}
+
+// bandwidthDelay returns the octets that all paths together carry in the longest of their round-trip times.
+func (s *Session) bandwidthDelay() int {
+	rate, rtt := s.carriage()
+	return int(rate * rtt.Seconds())
+}
+
+// carriage returns the rate of all paths together and the longest round-trip time of those that make a difference: a path that adds less than a
+// twentieth is not worth holding buffers for.
+func (s *Session) carriage() (rate float64, rtt time.Duration) {
+	for _, sf := range s.subflows {
+		rate += sf.rate.estimate()
+	}
+	for _, sf := range s.subflows {
+		if sf.rate.estimate() >= rate/20 {
+			rtt = max(rtt, sf.srtt)
+		}
+	}
+	return rate, rtt
+}
+
+func (s *Session) appended(st *Stream, n int) {
+	if n == 0 {
+		return
+	}
+	s.snd.unsent += n
+	s.snd.buffered += n
+	s.enqueue(st)
+}
+
+// sendable returns how many new octets of st have credit, and whether its end can be sent now.
+func (s *Session) sendable(st *Stream) (n int, fin bool) {
+	n = min(st.unsent(), max(st.out.limit.Sub(st.out.nxt), 0))
+	if left := s.snd.limit - s.snd.used; uint64(n) > left {
+		n = int(left)
+	}
+	fin = st.out.fin && !st.out.finSent && n == st.unsent()
+	return n, fin
+}
+
+// charge counts octets up to end against both credits and refuses what is beyond them.
+func (s *Session) charge(st *Stream, end seq.DSN) error {
+	if end.After(st.in.limit) {
+		return tooMuch("stream %d: data %d octets beyond its credit", st.id, end.Sub(st.in.limit))
+	}
+	n := end.Sub(st.in.charged)
+	if n <= 0 {
+		return nil
+	}
+	if s.rcv.used+uint64(n) > s.rcv.limit {
+		return tooMuch("stream %d: data beyond the session's credit", st.id)
+	}
+	s.rcv.used += uint64(n)
+	st.in.charged = end
+	return nil
+}
+
+// consume notes that octets up to dsn were taken and gives new credit when that is worth a record.
+func (s *Session) consume(now Instant, st *Stream, dsn seq.DSN) {
+	n := dsn.Sub(st.in.consumed)
+	if n <= 0 {
+		return
+	}
+	st.in.consumed = dsn
+	s.rcv.consumed += uint64(n)
+	// Seldom while there is plenty; but what streams that nobody reads hold must not keep the others from ever reaching that quarter.
+	if gain := s.rcv.consumed + s.rcv.budget - s.rcv.limit; gain >= min(s.rcv.budget/4, s.rcv.limit-s.rcv.used) {
+		s.rcv.limit = s.rcv.consumed + s.rcv.budget
+		s.ctl.sessionCredit = true
+	}
+	if st.gone || st.in.finKnown && !st.in.limit.Before(st.in.fin) {
+		return
+	}
+	if st.in.limit.Sub(dsn) > st.in.window*3/4 {
+		return
+	}
+	s.grow(now, st)
+	st.in.limit = dsn.Add(st.in.window)
+	st.in.credit = true
+	s.ackOnBest(st)
+}
+
+// grow doubles a stream's window when the application takes it at least once in two round trips: the window, not the application or the
+// paths, is what holds the stream back. It is measured over the shortest round trip at least, so that one who seldom takes much at once does not look
+// quick. All windows together grow by half the session's credit at most, so that streams nobody reads cannot starve the others.
+func (s *Session) grow(now Instant, st *Stream) {
+	best, span := s.best(), now-st.in.markAt
+	if best == nil || span < best.srtt {
+		return
+	}
+	_, rtt := s.carriage()
+	quick := float64(st.in.consumed.Sub(st.in.mark))*2*rtt.Seconds() >= float64(st.in.window)*span.Seconds()
+	st.in.mark, st.in.markAt = st.in.consumed, now
+	more := min(st.in.window, s.cfg.MaxWindow-st.in.window)
+	if !quick || more <= 0 || uint64(s.rcv.grown+more) > s.rcv.budget/2 {
+		return
+	}
+	st.in.window += more
+	s.rcv.grown += more
+}
+
+// shrink gives a finished stream's part of the grown windows back.
+func (s *Session) shrink(st *Stream) {
+	s.rcv.grown -= st.in.window - int(s.cfg.Local.StreamCredit)
+	st.in.window = int(s.cfg.Local.StreamCredit)
+}
+
+// handleStreamCredit takes in the right edge of a stream's window.
+func (s *Session) handleStreamCredit(st *Stream, edge seq.DSN) {
+	if edge.After(st.out.limit) && edge.Before(st.out.nxt.Add(maxEdge)) {
+		st.out.limit = edge
+		s.enqueue(st)
+	}
+}
+
+// handleSessionCredit takes in the limit for all streams together.
+func (s *Session) handleSessionCredit(limit uint64) {
+	s.snd.limit = max(s.snd.limit, limit)
+}
+
+// feed lets a few of the streams that waited for session credit alone have their turn, once there is some: a few, so that a peer who gives it by the octet
+// does not have all of them looked at each time.
+func (s *Session) feed() {
+	const few = 16
+	for n := 0; n < few && s.snd.starved.n > 0 && s.snd.used < s.snd.limit; n++ {
+		st := s.snd.starved.first
+		s.snd.starved.remove(st)
+		s.enqueue(st)
+	}
+}

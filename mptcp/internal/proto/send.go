@@ -1,0 +1,358 @@
+package proto
+
+import (
+	"math"
+	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
+	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
+	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
+	"github.com/mpsocks/mpsocks/mptcp/option"
+	"github.com/mpsocks/mpsocks/mptcp/sched"
+)
+
+const (
+	// youngOctets: a stream that has sent less than this goes before those that have sent more.
+	youngOctets = 64 << 10
+	// shortOctets: so does one that has less than this to send.
+	shortOctets = 4 << 10
+	// quantum is what each of the other streams may send in its turn (deficit round robin).
+	quantum = 16 << 10
+	// mappingRoom is the option room a mapping with its stream, reset and DSS needs.
+	mappingRoom = 8 + 8 + 28 + 12 + 4 + 12*wire.MaxRanges
+)
+
+// load is what a record is to carry for a stream: new octets, or a piece again.
+type load struct {
+	st    *Stream
+	piece *piece // nil for new octets
+	dsn   seq.DSN
+	n     int  // octets of payload
+	fin   bool // the DATA_FIN too
+	why   string
+}
+
+// CanSend reports whether PollSend might have a record for sf: a cheap question, whose yes may be wrong.
+func (s *Session) CanSend(sf *Subflow) bool {
+	if s.closed || sf.fastClose {
+		return sf.fastClose
+	}
+	if sf.in.ackNow || s.hasControl(sf) {
+		return true
+	}
+	if sf.full() {
+		return false
+	}
+	return s.wants > 0 || s.snd.urgent.n > 0 || s.snd.ready.n > 0 || s.snd.starved.n > 0 && s.snd.used < s.snd.limit || s.snd.flying.n > 0 && len(s.subflows) > 1
+}
+
+// PollSend appends the next record for sf to buf, if there is one. Call it when, and only when, the subflow's socket has room: what is
+// chosen here is chosen for good.
+func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) {
+	b := wire.Begin(buf)
+	if s.closed || sf.removed {
+		return s.lastWords(&b, sf)
+	}
+	elicits := s.appendControl(now, sf, &b)
+	l := s.choose(now, sf)
+	if l.st == nil && !sf.in.ackNow && b.OptionLen() == 0 {
+		return buf, false
+	}
+	elicits = s.appendAcks(sf, &b, l.st) || elicits
+	s.appendReport(now, sf, &b)
+	if l.st == nil && b.OptionLen() == 0 {
+		return buf, false
+	}
+	if l.st != nil {
+		s.appendMapping(now, sf, &b, l)
+	} else {
+		b.EndOptions()
+		if elicits {
+			s.remember(now, sf, load{})
+		}
+	}
+	sf.out.records++
+	return b.Finish(), true
+}
+
+// choose picks what sf is to carry: first what was lost, then young and short streams and what of young ones is late elsewhere, then the others in
+// turn, then, if nothing is left, what of those is late.
+func (s *Session) choose(now Instant, sf *Subflow) load {
+	if sf.full() {
+		return load{}
+	}
+	s.feed()
+	self := s.view(sf)
+	if s.onTrial(sf) {
+		l := s.tryOut(sf, self)
+		sf.out.trial += l.n
+		return l
+	}
+	if st, i := s.wanted(sf); st != nil && s.permits(sf, self, s.wants*segment+s.snd.unsent, segment) {
+		return s.again(sf, st, i, "lost")
+	}
+	if l := s.chooseUrgent(sf, self); l.st != nil {
+		return l
+	}
+	rescues := s.rescues(sf)
+	if rescues {
+		if st, i := s.late(now, sf, youngOctets); st != nil {
+			return s.again(sf, st, i, "late")
+		}
+	}
+	if l := s.chooseReady(sf, self); l.st != nil {
+		return l
+	}
+	if rescues {
+		if st, i := s.late(now, sf, math.MaxInt); st != nil {
+			return s.again(sf, st, i, "late")
+		}
+	}
+	return load{}
+}
+
+func (s *Session) permits(sf *Subflow, self, backlog, chunk int) bool {
+	sf.verdict = s.policy.Decide(self, s.views, sched.Job{Chunk: chunk, Backlog: max(backlog, chunk)})
+	return sf.verdict == sched.Send
+}
+
+// again sends the i-th piece of st once more.
+func (s *Session) again(sf *Subflow, st *Stream, i int, why string) load {
+	p := st.out.flight.cut(i, sf.plan().record)
+	l := load{st: st, piece: p, dsn: p.start, n: int(p.n), fin: p.fin, why: why}
+	if p.fin {
+		l.n = 0
+	}
+	return l
+}
+
+func (s *Session) chooseUrgent(sf *Subflow, self int) load {
+	for st := s.snd.urgent.first; st != nil; {
+		next := s.snd.urgent.after(st)
+		n, fin := s.sendable(st)
+		switch {
+		case n == 0 && !fin || st.out.flight.q.Len() >= maxPieces:
+			s.snd.urgent.remove(st)
+			s.starve(st)
+		case !st.urgent():
+			s.snd.urgent.remove(st)
+			s.snd.ready.push(st)
+		default:
+			n = min(n, sf.plan().record)
+			if !s.permits(sf, self, st.unsent(), n) {
+				return load{}
+			}
+			s.snd.urgent.rotate(st)
+			return newLoad(st, n, fin)
+		}
+		st = next
+	}
+	return load{}
+}
+
+func (s *Session) chooseReady(sf *Subflow, self int) load {
+	for st := s.snd.ready.first; st != nil; st = s.snd.ready.first {
+		n, fin := s.sendable(st)
+		if n == 0 && !fin || st.out.flight.q.Len() >= maxPieces {
+			s.snd.ready.remove(st)
+			s.starve(st)
+			continue
+		}
+		n = min(n, sf.plan().record)
+		if !s.permits(sf, self, s.backlog(st), n) {
+			return load{}
+		}
+		if st.deficit <= 0 {
+			st.deficit += quantum
+		}
+		if st.deficit -= n; st.deficit <= 0 {
+			s.snd.ready.rotate(st)
+		}
+		return newLoad(st, n, fin)
+	}
+	return load{}
+}
+
+// backlog is how much waits that competes with st's next octets. What st has no window for does not: a path that were slow to deliver those would hold the
+// window, and so the stream, up.
+func (s *Session) backlog(st *Stream) int {
+	own := st.unsent()
+	return s.snd.unsent - own + min(own, max(st.out.limit.Sub(st.out.nxt), 0))
+}
+
+func newLoad(st *Stream, n int, fin bool) load {
+	return load{st: st, dsn: st.out.nxt, n: n, fin: fin && n == st.unsent()}
+}
+
+// urgent says which streams go first: whoever waits for them is a person.
+func (st *Stream) urgent() bool { return st.out.sent < youngOctets || st.unsent() < shortOctets }
+
+// enqueue puts st in the list it belongs to, if it has anything to send.
+func (s *Session) enqueue(st *Stream) {
+	if st.gone {
+		return
+	}
+	if n, fin := s.sendable(st); n == 0 && !fin {
+		s.starve(st)
+		return
+	}
+	s.snd.starved.remove(st)
+	if k := &st.links; k[listReady].in || k[listUrgent].in {
+		return
+	}
+	if st.urgent() {
+		s.snd.urgent.push(st)
+	} else {
+		s.snd.ready.push(st)
+	}
+}
+
+// starve notes that st waits for session credit, if it does.
+func (s *Session) starve(st *Stream) {
+	if s.snd.used >= s.snd.limit && st.unsent() > 0 && st.out.limit.After(st.out.nxt) {
+		s.snd.starved.push(st)
+	}
+}
+
+// appendMapping writes the data part of a record and notes what it carries.
+func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l load) {
+	st := l.st
+	b.Buf = wire.Append32(b.Buf, wire.PrivStream, uint32(st.id))
+	s.appendStreamState(sf, st, b)
+	if l.fin && st.out.code != CodeNone {
+		b.Buf = wire.AppendReset(b.Buf, uint32(st.out.code), st.out.both)
+	}
+	d := option.DSS{
+		HasAck: true, Ack64: true, DataACK: uint64(st.rcvAck()),
+		HasMap: true, DSN64: true, DSN: uint64(l.dsn), Length: uint16(l.n), DataFIN: l.fin,
+	}
+	if l.n > 0 {
+		d.SSN = sf.out.ssn // a DATA_FIN alone has SSN 0 (RFC 8684, section 3.3.3)
+	}
+	if l.fin {
+		d.Length++
+	}
+	b.Buf = d.Append(b.Buf)
+	b.EndOptions()
+	b.Buf = st.out.buf.copyTo(b.Buf, l.dsn, l.n)
+	sf.out.ssn += uint32(l.n)
+	sf.out.octets += uint64(l.n)
+	s.bind(now, sf, l)
+	s.remember(now, sf, l)
+}
+
+// bind notes in the stream that sf carries l.
+func (s *Session) bind(now Instant, sf *Subflow, l load) {
+	st, due := l.st, now+sf.arrival(l.n)
+	if p := l.piece; p != nil {
+		st.out.flight.setWant(p, false)
+		p.on |= sf.slot
+		p.tried |= sf.slot
+		p.arrive = due
+		s.trace(now, "data:reinjected", trace.Num("stream", st.id), trace.Num("addr_id", sf.addrID), trace.Num("len", l.n), trace.Str("reason", l.why))
+		return
+	}
+	if l.n > 0 {
+		st.out.flight.q.Push(piece{start: l.dsn, n: int32(l.n), on: sf.slot, tried: sf.slot, arrive: due})
+	}
+	if l.fin {
+		st.out.flight.q.Push(piece{start: l.dsn.Add(l.n), n: 1, fin: true, on: sf.slot, tried: sf.slot, arrive: due})
+		st.out.finSent = true
+		st.out.nxt = st.out.nxt.Add(1)
+	}
+	st.out.nxt = st.out.nxt.Add(l.n)
+	st.out.sent += l.n
+	s.snd.used += uint64(l.n)
+	s.snd.unsent -= l.n
+	s.snd.flying.push(st)
+}
+
+// remember keeps the record until the peer reports it.
+func (s *Session) remember(now Instant, sf *Subflow, l load) {
+	n := l.n
+	if l.fin {
+		n++
+	}
+	if sf.out.sent.Len() == 0 && sf.out.deliverAt < now {
+		sf.out.deliverAt = now // the path was idle: that time says nothing about its rate
+	}
+	sf.out.inFlight += n
+	sf.out.sent.Push(sentRecord{
+		record: sf.out.records + 1, at: now, delivered: sf.out.delivered, deliveredAt: sf.out.deliverAt,
+		stream: l.st, dsn: l.dsn, n: int32(n), ahead: int32(sf.out.inFlight), limited: s.snd.unsent == 0 && s.wants == 0 && sf.out.inFlight < trialRoom,
+	})
+}
+
+// handleReport takes in that the peer has received that many records on sf.
+func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
+	if r.Records > sf.out.records {
+		return violation("report of %d records, only %d were sent", r.Records, sf.out.records)
+	}
+	sf.out.reported = max(sf.out.reported, r.Records)
+	var last sentRecord
+	for sf.out.sent.Len() > 0 && sf.out.sent.At(0).record <= r.Records {
+		last = sf.out.sent.Pop()
+		sf.out.inFlight -= int(last.n)
+		sf.out.delivered += uint64(last.n)
+		if st := last.stream; st != nil && !st.gone {
+			st.out.flight.arrived(last.dsn, last.dsn.Add(int(last.n)))
+		}
+	}
+	if last.record == 0 {
+		return nil
+	}
+	sf.progress = now
+	s.trust(now, sf)
+	delay := min(Instant(r.DelayMicros)*1000, now-last.at)
+	sf.sampleRTT(now, now-last.at-delay, int(last.n))
+	if last.n > 0 {
+		sf.cries = 0
+	}
+	if span := now - max(last.deliveredAt, 1); last.n > 0 && span > 0 && last.at >= sf.trusted {
+		sf.rate.sample(now, float64(sf.out.delivered-last.delivered)/span.Seconds(), last.limited)
+		if !last.limited {
+			sf.rated(now, sf.rate.peak(), sf.srtt)
+			late := max(now-last.at-delay-sf.minRTT, 100*time.Microsecond)
+			sf.burst = float64(last.ahead) / late.Seconds()
+		}
+	}
+	sf.replan()
+	sf.out.deliverAt = now
+	return nil
+}
+
+// handleDataAck takes in the peer's DATA_ACK for st.
+func (s *Session) handleDataAck(now Instant, st *Stream, ack seq.DSN) {
+	if ack.After(st.out.nxt) || !ack.After(st.out.acked) {
+		return // beyond what was sent, or old
+	}
+	st.out.acked = ack
+	st.out.flight.ack(ack)
+	if st.out.flight.q.Len() == 0 {
+		s.snd.flying.remove(st)
+	} else {
+		s.snd.flying.rotate(st)
+	}
+	upTo := seq.Min(ack, st.out.buf.end)
+	s.snd.buffered -= upTo.Sub(st.out.buf.una)
+	st.out.buf.free(upTo)
+	s.enqueue(st) // it may have been over its bound of pieces
+	if st.out.waiting && s.sendRoom(st) > 0 {
+		st.wake(EventWritable)
+	}
+	if st.out.finSent && ack == st.out.nxt {
+		st.step(now, eventFinAcked)
+	}
+}
+
+// handleRanges takes in what the peer holds above its DATA_ACK.
+func (s *Session) handleRanges(st *Stream, l wire.RangeList) {
+	for i := range l.N {
+		start := seq.DSN(l.Start[i])
+		end := start.Add(int(l.Length[i]))
+		if start.Before(st.out.acked) || end.After(st.out.nxt) {
+			continue
+		}
+		st.out.flight.arrived(start, end)
+	}
+}

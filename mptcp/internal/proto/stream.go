@@ -1,0 +1,294 @@
+package proto
+
+import (
+	"github.com/mpsocks/mpsocks/mptcp/internal/bufpool"
+	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
+	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
+)
+
+// Stream is one application connection inside the session: a data sequence space each way, credit each way, and an end of its own.
+type Stream struct {
+	// User is for the driver.
+	User any
+
+	s     *Session
+	id    StreamID
+	close closeState
+	gone  bool // no longer in the session's table
+	links
+
+	out  streamOut
+	in   streamIn
+	due  slotMask // subflows that are to carry an acknowledgement
+	told telling
+
+	deficit int // octets it may still send in its turn
+}
+
+// streamOut is the sending half.
+type streamOut struct {
+	buf     sendBuf
+	acked   seq.DSN // what the peer acknowledged (SND.UNA), the DATA_FIN included
+	nxt     seq.DSN // first octet not bound to a subflow yet (SND.NXT)
+	limit   seq.DSN // right edge of the peer's window
+	flight  flight
+	fin     bool // the end of buf is the end of the stream
+	finSent bool
+	code    Code // with fin: the stream ends in an abort
+	both    bool // with code: and so does the other direction
+	failed  Code // writing is over: the peer aborted or stopped
+	sent    int  // octets ever bound
+	waiting bool // the application wants EventWritable
+}
+
+// streamIn is the receiving half.
+type streamIn struct {
+	buf      recvBuf
+	limit    seq.DSN // right edge advertised
+	window   int
+	consumed seq.DSN // what the application has taken
+	charged  seq.DSN // what counted against the session's credit
+	mark     seq.DSN // what the application had taken at markAt
+	markAt   Instant
+	fin      seq.DSN
+	finKnown bool
+	finCode  Code
+	failed   Code // reading is over
+	discard  bool // nobody reads
+	stop     bool // a Stop is to be sent, or was
+	stopSent bool
+	credit   bool // the limit changed since it was sent
+}
+
+// ID returns the stream's number.
+func (st *Stream) ID() StreamID { return st.id }
+
+// State returns the closing state by its RFC name.
+func (st *Stream) State() string { return st.close.String() }
+
+// Buffered returns the octets written and not acknowledged, and those received and not read.
+func (st *Stream) Buffered() (out, in int) {
+	return st.out.buf.len(), st.in.buf.readyN + st.in.buf.heldN
+}
+
+func (s *Session) newStream(id StreamID) *Stream {
+	st := &Stream{s: s, id: id}
+	first := s.firstOut()
+	st.out.buf.una, st.out.buf.end, st.out.acked, st.out.nxt = first, first, first, first
+	st.out.limit = first.Add(int(s.cfg.Peer.StreamCredit))
+	first = s.firstIn()
+	st.in.buf.next, st.in.buf.highest, st.in.consumed, st.in.charged, st.in.mark = first, first, first, first, first
+	st.in.window = int(s.cfg.Local.StreamCredit)
+	st.in.limit = first.Add(st.in.window)
+	st.out.flight.total = &s.wants
+	st.in.buf.islands = &s.rcv.islands
+	st.in.buf.held.Seed(s.cfg.Seed + uint64(id))
+	s.streams[id] = st
+	s.all.push(st)
+	return st
+}
+
+// OpenStream opens a stream. It costs nothing on the wire until something is written.
+func (s *Session) OpenStream(now Instant) (*Stream, error) {
+	if s.closed {
+		return nil, ErrSessionClosed
+	}
+	id, ok := s.ids.open()
+	if !ok {
+		return nil, ErrStreamLimit
+	}
+	s.trace(now, "stream:opened", trace.Num("stream", id))
+	return s.newStream(id), nil
+}
+
+// Room returns how many octets the application may append now.
+func (st *Stream) Room() int {
+	if !st.close.sending() || st.out.failed != CodeNone {
+		return 0
+	}
+	return st.s.sendRoom(st)
+}
+
+// WriteErr returns why writing cannot go on; CodeNone if it can.
+func (st *Stream) WriteErr() Code { return st.out.failed }
+
+// WantWritable asks for EventWritable once there is room or writing is over.
+func (st *Stream) WantWritable() { st.out.waiting = true }
+
+// Append takes over buf, of at most Room octets.
+func (st *Stream) Append(buf *bufpool.Buf) {
+	n := len(buf.B)
+	st.out.buf.append(buf)
+	st.s.appended(st, n)
+}
+
+// Fill copies what fits of p behind the octets appended last and returns how much that was: many small writes share a buffer.
+func (st *Stream) Fill(p []byte) int {
+	n := st.out.buf.fill(p[:min(len(p), st.Room())])
+	st.s.appended(st, n)
+	return n
+}
+
+// CloseWrite ends the sending direction after what was written (DATA_FIN).
+func (st *Stream) CloseWrite(now Instant) {
+	if !st.close.sending() || st.out.fin {
+		return
+	}
+	st.out.fin = true
+	st.step(now, eventClose)
+	st.s.enqueue(st)
+}
+
+// CloseRead says that nobody will read any more: what arrives is dropped, and the peer is told to stop.
+func (st *Stream) CloseRead(now Instant) {
+	if st.in.discard {
+		return
+	}
+	st.discard(now)
+	if !st.in.finKnown && st.in.failed == CodeNone && !st.gone {
+		st.in.stop = true
+		st.s.ackOnBest(st)
+	}
+}
+
+// discard drops what arrived and will arrive. The stream's direction still goes on to its end: only the DATA_FIN says how much the peer has
+// charged to the session's credit.
+func (st *Stream) discard(now Instant) {
+	st.in.discard = true
+	st.in.buf.drop()
+	st.s.consume(now, st, st.in.charged)
+	if !st.gone {
+		st.s.finish(now, st)
+	}
+}
+
+// Reset aborts the stream both ways. What was written before and has credit still arrives, then the peer's application sees a reset: a reset
+// stays behind the octets that came before it.
+func (st *Stream) Reset(now Instant, code Code) {
+	st.resetFrom(now, code, seq.Min(st.out.buf.end, st.out.limit))
+}
+
+// Abandon is Reset for what the peer takes none of: it gives up all that is not on its way yet.
+func (st *Stream) Abandon(now Instant) { st.resetFrom(now, CodeReset, st.out.nxt) }
+
+func (st *Stream) resetFrom(now Instant, code Code, end seq.DSN) {
+	if st.gone || st.out.finSent { // the sending direction has ended already: what is left to abort is the other one
+		st.CloseRead(now)
+		return
+	}
+	st.abort(now, code, end)
+	st.out.both = true
+	if st.in.failed == CodeNone && !st.finArrived() {
+		st.in.failed = code
+	}
+	st.discard(now)
+}
+
+// abort ends the sending direction with a code and gives up what was written from end on, if it is not bound to a subflow.
+func (st *Stream) abort(now Instant, code Code, end seq.DSN) {
+	if st.gone || st.out.finSent {
+		return
+	}
+	end = seq.Max(st.out.nxt, end)
+	if n := st.out.buf.end.Sub(end); n > 0 {
+		st.s.snd.unsent -= n
+		st.s.snd.buffered -= n
+		st.out.buf.truncate(end)
+	}
+	st.out.fin = true
+	if st.out.code == CodeNone {
+		st.out.code = code
+	}
+	if st.out.failed == CodeNone {
+		st.out.failed = code
+	}
+	st.step(now, eventClose)
+	st.s.enqueue(st)
+	st.wake(EventWritable)
+}
+
+// Next takes the next octets in order; nil if none are there. The caller owns the buffer and calls Consumed when done with it.
+func (st *Stream) Next() *bufpool.Buf { return st.in.buf.pop() }
+
+// Consumed gives the peer credit for n octets taken by Next.
+func (st *Stream) Consumed(now Instant, n int) { st.s.consume(now, st, st.in.consumed.Add(n)) }
+
+// ReadErr returns how reading ended, once Next has returned nil: end says that all octets were read and the peer closed; otherwise code says
+// why nothing more will come, CodeNone if something may.
+func (st *Stream) ReadErr() (end bool, code Code) {
+	if st.in.failed != CodeNone {
+		return false, st.in.failed
+	}
+	if st.finArrived() {
+		return st.in.finCode == CodeNone, st.in.finCode
+	}
+	return false, CodeNone
+}
+
+// finArrived reports whether everything up to the peer's end was received.
+func (st *Stream) finArrived() bool { return st.in.finKnown && st.in.buf.next.After(st.in.fin) }
+
+// Finished reports whether both directions have ended, or the session has: only what was received may still be read.
+func (st *Stream) Finished() bool { return st.gone }
+
+func (st *Stream) step(now Instant, e closeEvent) {
+	if st.close = st.close.after(e); st.close == stateClosed && !st.gone {
+		st.s.forget(now, st)
+	}
+}
+
+// kill ends both directions at once and without a word to the peer.
+func (st *Stream) kill(code Code) {
+	st.dropOut()
+	if st.out.failed == CodeNone {
+		st.out.failed = code
+	}
+	if !st.finArrived() && st.in.failed == CodeNone {
+		st.in.failed = code
+	}
+	st.close, st.gone = stateClosed, true
+	st.wake(EventReadable)
+	st.wake(EventWritable)
+}
+
+// forget takes the stream out of the table; what the application has not read stays with the stream.
+func (s *Session) forget(now Instant, st *Stream) {
+	st.dropOut()
+	st.gone = true
+	delete(s.streams, st.id)
+	s.all.remove(st)
+	s.shrink(st)
+	s.ids.closed(st.id)
+	if !s.ids.ours(st.id) && s.ids.grant() {
+		s.ctl.streamsCredit = true
+	}
+	s.trace(now, "stream:closed", trace.Num("stream", st.id))
+	st.wake(EventWritable)
+}
+
+// dropOut forgets everything that was to be sent.
+func (st *Stream) dropOut() {
+	s := st.s
+	s.snd.ready.remove(st)
+	s.snd.urgent.remove(st)
+	s.snd.starved.remove(st)
+	s.snd.flying.remove(st)
+	s.snd.buffered -= st.out.buf.len()
+	s.snd.unsent -= st.unsent()
+	st.out.buf.drop()
+	st.out.nxt = seq.Max(st.out.nxt, st.out.buf.end)
+	st.out.flight.clear()
+}
+
+// unsent returns the octets written and not yet bound to any subflow.
+func (st *Stream) unsent() int { return max(st.out.buf.end.Sub(st.out.nxt), 0) }
+
+func (st *Stream) wake(k EventKind) {
+	if k == EventWritable {
+		if !st.out.waiting {
+			return
+		}
+		st.out.waiting = false
+	}
+	st.s.emit(Event{Kind: k, Stream: st})
+}

@@ -1,0 +1,228 @@
+package proto
+
+import (
+	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
+	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
+	"github.com/mpsocks/mpsocks/mptcp/sched"
+)
+
+// slotMask is a set of subflows: bit i is the subflow in slot i.
+type slotMask uint32
+
+// MaxSubflows bounds the subflows of a session.
+const MaxSubflows = 32
+
+// Subflow is one path's connection as the core sees it.
+type Subflow struct {
+	// User is for the driver.
+	User any
+
+	slot       slotMask // one bit
+	addrID     uint8    // of the path: the address ID its opener gave it
+	peerAddrID uint8    // of the peer's address
+	role       sched.Role
+	backup     bool // asked for by the peer (RFC 8684, section 3.3.8)
+	removed    bool
+
+	health
+	out outbound
+	in  inbound
+
+	due       seq.Queue[dueAck]
+	prio      bool // an MP_PRIO is to be sent
+	fastClose bool // an MP_FASTCLOSE is to be sent, nothing else
+	verdict   sched.Verdict
+}
+
+// outbound is what was sent on a subflow.
+type outbound struct {
+	records   uint64 // sent so far
+	reported  uint64 // known to have arrived
+	ssn       uint32 // of the next payload octet; the first is 1
+	octets    uint64 // payload sent
+	sent      seq.Queue[sentRecord]
+	inFlight  int    // payload octets in sent
+	trial     int    // payload octets sent as copies before the path was measured
+	delivered uint64 // payload octets known to have arrived
+	deliverAt Instant
+	probe     uint32 // id of the last probe
+	probeDue  bool
+	status    []statusNote
+}
+
+// A dueAck is a stream with an acknowledgement or credit to send on a subflow. Those for earlier records, before in number, have been sent.
+type dueAck struct {
+	stream *Stream
+	before uint64
+}
+
+// statusNote is how a subflow with an address ID is seen, to be told to the peer.
+type statusNote struct{ addrID, state uint8 }
+
+// inbound is what arrived on a subflow.
+type inbound struct {
+	records   uint64
+	reported  uint64 // records the peer was told of
+	eliciting int    // records since then that want an answer
+	octets    uint64
+	ssn       uint32
+	last      Instant // when the last record came
+	asked     Instant // when the last came that wants an answer
+	ackNow    bool
+	ackAt     Instant    // when the answer is due at the latest
+	gone      []StreamID // streams to answer Gone for
+}
+
+// A sentRecord is kept until the peer reports it.
+type sentRecord struct {
+	record      uint64
+	at          Instant
+	delivered   uint64 // outbound.delivered and deliverAt when it was sent: for the rate
+	deliveredAt Instant
+	stream      *Stream
+	dsn         seq.DSN
+	n           int32
+	ahead       int32 // in flight with it
+	limited     bool  // nothing else waited: says little about the rate
+}
+
+// AddrID returns the address ID of the path (RFC 8684, section 3.2).
+func (sf *Subflow) AddrID() uint8 { return sf.addrID }
+
+// Role returns the role in force: the path's own, or backup if the peer asked for that.
+func (sf *Subflow) Role() sched.Role {
+	if sf.backup {
+		return max(sf.role, sched.Backup)
+	}
+	return sf.role
+}
+
+// AddSubflow takes in a subflow whose handshake is done. rtt is the handshake's round-trip time, the first estimate.
+func (s *Session) AddSubflow(now Instant, addrID, peerAddrID uint8, role sched.Role, backup bool, rtt time.Duration) (*Subflow, error) {
+	if s.closed {
+		return nil, ErrSessionClosed
+	}
+	free := ^s.slots
+	if free == 0 {
+		return nil, ErrTooManyPaths
+	}
+	sf := &Subflow{slot: free & -free, addrID: addrID, peerAddrID: peerAddrID, role: role, backup: backup}
+	s.slots |= sf.slot
+	sf.out.ssn, sf.in.ssn = 1, 1
+	sf.in.last = now
+	sf.health.start(now, rtt)
+	for _, old := range s.subflows {
+		if old.addrID == addrID {
+			sf.cries = max(sf.cries, old.cries)
+		}
+	}
+	s.subflows = append(s.subflows, sf)
+	s.alone = 0
+	s.trace(now, "subflow:started", trace.Num("addr_id", addrID), trace.Str("role", role.String()))
+	s.confirm(now, sf)
+	s.silenceSuspects()
+	s.resendControl()
+	return sf, nil
+}
+
+// RemoveSubflow takes out a subflow whose connection has ended. What it carried unacknowledged goes to the others.
+func (s *Session) RemoveSubflow(now Instant, sf *Subflow) {
+	if sf.removed {
+		return
+	}
+	sf.removed = true
+	for i, x := range s.subflows {
+		if x == sf {
+			s.subflows = append(s.subflows[:i], s.subflows[i+1:]...)
+			break
+		}
+	}
+	s.slots &^= sf.slot
+	s.trace(now, "subflow:closed", trace.Num("addr_id", sf.addrID))
+	s.loseAll(now, sf)
+	s.passOn(sf)
+	for i := range sf.due.Len() {
+		sf.due.At(i).stream.due &^= sf.slot
+	}
+	sf.due.Clear()
+	if len(s.subflows) == 0 {
+		s.alone = now
+	} else {
+		s.resendControl()
+	}
+}
+
+// SetRole changes what the path is for; the peer hears of a change to or from backup by MP_PRIO.
+func (s *Session) SetRole(sf *Subflow, role sched.Role) {
+	was := sf.role >= sched.Backup
+	sf.role = role
+	s.silenceSuspects() // it may be the first that can take what they carry
+	if was != (role >= sched.Backup) {
+		sf.prio = true
+	}
+}
+
+// best returns the subflow for what must arrive soon: answering, not a backup, with the lowest round-trip time.
+func (s *Session) best() *Subflow {
+	var b *Subflow
+	for _, sf := range s.subflows {
+		if b == nil || better(sf, b) {
+			b = sf
+		}
+	}
+	return b
+}
+
+func better(a, b *Subflow) bool {
+	if as, bs := a.state == Suspect, b.state == Suspect; as != bs {
+		return bs
+	}
+	if ab, bb := a.Role() >= sched.Backup, b.Role() >= sched.Backup; ab != bb {
+		return bb
+	}
+	return a.srtt < b.srtt
+}
+
+// answering returns the subflows that are not under suspicion.
+func (s *Session) answering() (m slotMask) {
+	for _, sf := range s.subflows {
+		if sf.state != Suspect {
+			m |= sf.slot
+		}
+	}
+	return m
+}
+
+// view fills s.views with what the policy sees and returns the index of sf.
+func (s *Session) view(sf *Subflow) (self int) {
+	s.views = s.views[:0]
+	for i, x := range s.subflows {
+		if x == sf {
+			self = i
+		}
+		v := x.view()
+		v.Suspect = v.Suspect || x != sf && s.onTrial(x) // nobody should wait for it
+		s.views = append(s.views, v)
+	}
+	return self
+}
+
+func (sf *Subflow) view() sched.Path {
+	return sched.Path{
+		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.full(),
+		Rate: sf.plan().promise, MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight,
+	}
+}
+
+// Reason says in words what the path does, or why it carries nothing.
+func (sf *Subflow) Reason() string {
+	if sf.state == Suspect {
+		return sched.HeldSuspect.String()
+	}
+	if sf.verdict == sched.Send {
+		return "answers"
+	}
+	return sf.verdict.String()
+}

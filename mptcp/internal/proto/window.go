@@ -1,0 +1,132 @@
+package proto
+
+import "time"
+
+// window finds out how much may be in flight on a path: enough to keep it busy and to notice when it could carry more, and no queue that
+// small requests would have to wait behind. A path's lowest round-trip time counts for some seconds only: routes change, and others' queues
+// come and stay. As this side's own queue hides it, the queue is drained for a moment when no low one was seen for long.
+type window struct {
+	minRTT  time.Duration
+	sampled Instant       // when the last sample came
+	high    Instant       // since when there have been samples, and none about that low
+	drainTo Instant       // the end of such a moment; zero outside
+	lowest  time.Duration // sample since it began
+	ramping bool          // the rate is still being found
+	top     float64       // what it was when it last grew by a quarter
+	flat    int           // round trips since then
+	roundAt Instant       // when the current one began
+	burst   float64       // octets in flight over how much later the last of them came than a lone one would
+}
+
+const (
+	minRTTFor   = 3 * time.Second       // how long the lowest round-trip time counts; longer on long paths: 20 round trips
+	rampSpan    = 50 * time.Millisecond // queued beyond twice the product of rate and delay while the rate is being found
+	jitterSpan  = 3 * time.Millisecond  // queued beyond what records and variance ask for, for schedulers on the way
+	initialRoom = 10 * segment          // in flight before anything is known: RFC 6928's initial window
+	leastRoom   = 4 * segment           // in flight on the slowest path: TCP's fast retransmission needs that many
+)
+
+func (w *window) start(now Instant, rtt time.Duration) {
+	w.minRTT, w.high, w.ramping = rtt, now, true
+}
+
+// sample takes in a round-trip time.
+func (w *window) sample(now Instant, rtt time.Duration) {
+	if w.ramping || now-w.sampled > minRTTFor {
+		w.high = now
+	}
+	w.sampled = now
+	switch {
+	case rtt <= w.minRTT+w.minRTT/16+time.Millisecond:
+		w.minRTT, w.high, w.drainTo = min(w.minRTT, rtt), now, 0
+	case w.drainTo == 0:
+		if now-w.high > max(minRTTFor, 20*w.minRTT) {
+			w.drainTo, w.lowest = now+rtt+rtt/8, rtt // for the queue to drain, and then a round trip
+		}
+	case now < w.drainTo:
+		w.lowest = min(w.lowest, rtt)
+	default:
+		if w.lowest > 2*w.minRTT {
+			w.ramp()
+		}
+		w.minRTT, w.high, w.drainTo = w.lowest, now, 0
+	}
+}
+
+// ramp lets the rate be found anew.
+func (w *window) ramp() { w.ramping, w.top, w.flat = true, 0, 0 }
+
+// rated takes in the path's rate, measured while it had enough to do: once that has not grown by a quarter in three round trips, it is found.
+func (w *window) rated(now Instant, rate float64, rtt time.Duration) {
+	switch {
+	case !w.ramping:
+	case rate >= w.top*5/4:
+		w.top, w.flat, w.roundAt = rate, 0, now
+	case now-w.roundAt >= rtt:
+		w.flat, w.roundAt = w.flat+1, now
+		w.ramping = w.flat < 3
+	}
+}
+
+// plan is what follows from a path's measures. It is asked for far more often than they change.
+type plan struct {
+	known   bool    // the rest is valid
+	promise float64 // the rate that the path may be expected to have, in octets per second
+	limit   int     // octets that may be in flight
+	record  int     // octets of payload that one record should have
+}
+
+// plan returns the path's plan.
+func (h *health) plan() *plan {
+	if p := &h.planned; !p.known {
+		*p = plan{known: true, promise: h.promise(), record: h.recordSize()}
+		p.limit = h.limit(p.record)
+	}
+	return &h.planned
+}
+
+// replan has the plan made anew: a measure has changed.
+func (h *health) replan() { h.planned.known = false }
+
+// limit is how many octets may be in flight on the path, with records of the given size.
+func (h *health) limit(record int) int {
+	if !h.rate.measured() {
+		return initialRoom
+	}
+	rate, span := h.rate.estimate(), time.Duration(0)
+	switch {
+	case h.drainTo != 0:
+		span = h.minRTT * 3 / 4
+	case h.ramping:
+		span = 2*h.minRTT + rampSpan
+	default: // answers come for every other record
+		records := seconds(2 * float64(record) / rate)
+		span = h.minRTT + h.minRTT/8 + records + min(2*h.rttvar, h.minRTT/4) + jitterSpan
+	}
+	return max(int(rate*span.Seconds()), leastRoom)
+}
+
+func (sf *Subflow) full() bool { return sf.out.inFlight >= sf.plan().limit }
+
+// promise is the rate that the path may be expected to have. While it is being found, what was measured is what was in flight, not what the path
+// can do: the spread of a burst says more, and the kernel's window bounds it.
+func (h *health) promise() float64 {
+	if !h.ramping {
+		return h.rate.estimate()
+	}
+	return max(h.rate.estimate(), min(h.burst, h.rate.kernel))
+}
+
+func seconds(s float64) time.Duration { return time.Duration(min(s, 3600) * float64(time.Second)) }
+
+// recordSize is how much payload one record on the path should have: what the path serialises in a small part of its round trip, so that
+// nothing waits long behind it, and not so little that its options weigh.
+func (h *health) recordSize() int {
+	if !h.rate.measured() {
+		return segment
+	}
+	rate := h.rate.estimate()
+	span := min(max(h.minRTT/6, 2*time.Millisecond), recordSpan)
+	n := max(int(rate*span.Seconds()), min(int(rate*recordSpan.Seconds()), smallRecord))
+	return min(max(n, segment), maxRecord)
+}

@@ -1,0 +1,87 @@
+package pathman
+
+import "time"
+
+const (
+	firstWait  = 250 * time.Millisecond
+	urgentWait = time.Second      // longest wait while no path works
+	freshWait  = 2 * time.Second  // longest wait in the first minute
+	longWait   = 30 * time.Second // longest wait
+	freshFor   = time.Minute
+	calmAfter  = 3 // failures in a row after which a path cools down
+	// provenAfter is how long a subflow must have lived for its loss to be an outage. One that ends sooner is a failed attempt that took longer to fail.
+	provenAfter = 2 * time.Second
+
+	minTry = 3 * time.Second // shortest time an attempt is given
+	maxTry = 15 * time.Second
+)
+
+// Redial keeps the time of one path's attempts: soon after a loss, because most outages are short; rarely after a long one, because each
+// attempt costs the path's owner something; never in step with other clients.
+type Redial struct {
+	failures int
+	joined   time.Duration // when the path got its subflow; 0: it has none
+	since    time.Duration // when the path was lost, on the caller's clock; 0: it is not
+	next     time.Duration
+	try      time.Duration
+}
+
+// Lost notes at now that the path has no working subflow. An attempt is due at once, unless the last ones were all short.
+func (r *Redial) Lost(now time.Duration) {
+	r.since, r.next = now, now
+	switch short := r.joined != 0 && now-r.joined < provenAfter; {
+	case !short:
+		r.failures = 0
+	case r.failures > 0:
+		r.next += min(firstWait<<min(r.failures-1, 10), freshWait)
+		fallthrough
+	default:
+		r.failures++
+	}
+	r.joined = 0
+}
+
+// Failed notes that an attempt failed. urgent says that no other path works; random is in [0, 1).
+func (r *Redial) Failed(now time.Duration, urgent bool, random float64) {
+	if r.since == 0 {
+		r.since = now
+	}
+	longest := longWait
+	switch {
+	case urgent:
+		longest = urgentWait
+	case now-r.since < freshFor:
+		longest = freshWait
+	}
+	wait := min(firstWait<<min(r.failures, 10), longest)
+	r.failures++
+	r.next = now + time.Duration(float64(wait)*(0.75+random/2))
+	r.try = min(max(r.try*3/2, minTry), maxTry)
+}
+
+// Joined notes that the path has a subflow again.
+func (r *Redial) Joined(now time.Duration) { *r = Redial{joined: now, failures: r.failures} }
+
+// Kick makes an attempt due at once: an interface came up, an address changed.
+func (r *Redial) Kick(now time.Duration) { r.next, r.failures = now, 0 }
+
+// Due returns when the next attempt is due.
+func (r *Redial) Due() time.Duration { return r.next }
+
+// Try returns how long the next attempt may take: long enough for the path's own round trips, short enough that one lost packet does not
+// cost the kernel's whole backoff.
+func (r *Redial) Try(rtt time.Duration) time.Duration {
+	return min(max(r.try, minTry, 10*rtt), maxTry)
+}
+
+// State returns the state of a path that has no subflow and is not being dialled.
+func (r *Redial) State() State {
+	switch {
+	case r.since == 0:
+		return New
+	case r.failures >= calmAfter:
+		return Cooldown
+	default:
+		return Down
+	}
+}

@@ -1,0 +1,55 @@
+package sched
+
+import "time"
+
+// Earliest lets a subflow take octets only if they arrive on it before the other subflows together could have delivered all that
+// waits: earliest completion first, in the family of ECF and BLEST. A slow path therefore never makes a transfer slower than the
+// fast ones alone, and still carries its share of a long one.
+type Earliest struct{}
+
+// slack is what a path may be later by and still be used: below it the estimates are noise.
+const slack = 2 * time.Millisecond
+
+// Name returns "earliest".
+func (Earliest) Name() string { return "earliest" }
+
+// Decide implements Policy.
+func (Earliest) Decide(i int, paths []Path, job Job) Verdict {
+	if v := admit(i, paths); v != Send {
+		return v
+	}
+	mine := paths[i].Arrival(job.Chunk)
+	if mine <= slack || soonest(i, paths, job.Chunk, mine) {
+		return Send
+	}
+	if without(i, paths, mine-slack) >= float64(job.Backlog) {
+		return HeldSlow
+	}
+	return Send
+}
+
+// soonest reports whether no other admitted path has the chunk there earlier: such a path never waits, or several alike would
+// all wait for each other.
+func soonest(i int, paths []Path, chunk int, mine time.Duration) bool {
+	for j := range paths {
+		if q := &paths[j]; j != i && !q.Suspect && q.Role <= paths[i].Role && q.Arrival(chunk) < mine {
+			return false
+		}
+	}
+	return true
+}
+
+// without returns how many octets the paths other than i, as good as i or better, can deliver within d.
+func without(i int, paths []Path, d time.Duration) float64 {
+	sum := 0.0
+	for j := range paths {
+		q := &paths[j]
+		if j == i || q.Suspect || q.Role > paths[i].Role {
+			continue
+		}
+		if t := d - q.Arrival(0); t > 0 {
+			sum += q.Rate * t.Seconds()
+		}
+	}
+	return sum
+}
