@@ -1,0 +1,123 @@
+package mptcp
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"log/slog"
+	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
+	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
+	"github.com/mpsocks/mpsocks/mptcp/pathman"
+	"github.com/mpsocks/mpsocks/mptcp/sched"
+)
+
+// Config is a session's settings. The zero value, or nil, is a usable default. It is not changed and may be shared.
+type Config struct {
+	// Logger receives what happens to sessions and paths. Nil discards.
+	Logger *slog.Logger
+	// Linger is how long a session without any subflow is kept. Default 5 minutes; negative: not at all.
+	Linger time.Duration
+	// KeepAlive is the longest silence on an idle path before it is probed. Default 15 s; negative: never.
+	KeepAlive time.Duration
+	// HandshakeTimeout bounds MP_CAPABLE and MP_JOIN on a connected carrier. Default 10 s.
+	HandshakeTimeout time.Duration
+	// MaxStreams is how many streams the peer may have open at a time. Default 16,384.
+	MaxStreams int
+	// StreamWindow is the receive window a stream opens with, in octets. Default 256 KiB.
+	StreamWindow int
+	// Memory bounds what the peer may have under way to this side's readers, all streams of a session together, in octets, and likewise what waits for
+	// its acknowledgement. Default 64 MiB.
+	Memory int
+	// Budget bounds what all sessions of a Listener together are granted of Memory, in octets. A session gets at most a quarter of what is left of
+	// it, and no less than one StreamWindow. Default: 8 times Memory.
+	Budget int
+	// Congestion is the name of the kernel's congestion control for subflows, such as "cubic" or "bbr". Empty: the system's default. A name the
+	// kernel does not have, or does not let this user choose, is logged and has no effect.
+	Congestion string
+	// Scheduler is the name of the scheduling policy: "earliest" (default) or "pull".
+	Scheduler string
+	// PathPolicy is the name of the path policy: "default" or "ondemand".
+	PathPolicy string
+	// Trace receives the session's events. It is called with locks held and must not block. Nil: none.
+	Trace func(Event)
+}
+
+// Event is one thing that happened inside a session: a name like "data:reinjected" and its details. See docs/protocol.md for the names.
+type Event = trace.Event
+
+// maxSessionMemory and the like keep configured numbers inside what the Hello can say.
+const (
+	defaultLinger       = 5 * time.Minute
+	defaultHandshake    = 10 * time.Second
+	defaultMaxStreams   = 16384
+	defaultStreamWindow = 256 << 10
+	defaultMemory       = 64 << 20
+)
+
+func (c *Config) orDefault() *Config {
+	d := Config{}
+	if c != nil {
+		d = *c
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Linger == 0 {
+		d.Linger = defaultLinger
+	}
+	d.Linger = max(d.Linger, 0)
+	if d.HandshakeTimeout <= 0 {
+		d.HandshakeTimeout = defaultHandshake
+	}
+	if d.MaxStreams <= 0 {
+		d.MaxStreams = defaultMaxStreams
+	}
+	if d.StreamWindow <= 0 {
+		d.StreamWindow = defaultStreamWindow
+	}
+	if d.Memory <= 0 {
+		d.Memory = defaultMemory
+	}
+	d.Memory = max(d.Memory, d.StreamWindow)
+	if d.Budget <= 0 {
+		d.Budget = 8 * d.Memory
+	}
+	return &d
+}
+
+// hello describes this side to the peer, whom it grants memory octets.
+func (c *Config) hello(memory int) wire.Hello {
+	h := wire.Hello{
+		Version:       wire.HelloVersion,
+		StreamCredit:  uint32(min(c.StreamWindow, 1<<30)),
+		SessionCredit: uint64(memory),
+		MaxStreams:    uint32(min(c.MaxStreams, 1<<30)),
+		LingerMillis:  uint32(min(c.Linger.Milliseconds(), 1<<31)),
+	}
+	_, _ = rand.Read(h.Nonce[:]) // crypto/rand does not fail
+	return h
+}
+
+func (c *Config) scheduler() sched.Policy {
+	p, ok := sched.ByName(c.Scheduler)
+	if !ok {
+		return sched.Earliest{}
+	}
+	return p
+}
+
+func (c *Config) pathPolicy() pathman.Policy {
+	p, ok := pathman.ByName(c.PathPolicy)
+	if !ok {
+		return pathman.Default{}
+	}
+	return p
+}
+
+// random returns a number nobody can guess.
+func random() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:])
+}

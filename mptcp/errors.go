@@ -1,0 +1,59 @@
+package mptcp
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+)
+
+// The errors that calls return, to be tested with errors.Is.
+var (
+	// ErrSessionClosed: the session has ended.
+	ErrSessionClosed = proto.ErrSessionClosed
+	// ErrPeerClosed: the peer ended the session.
+	ErrPeerClosed = proto.ErrPeerClosed
+	// ErrStreamLimit: the peer allows no more streams for now.
+	ErrStreamLimit = proto.ErrStreamLimit
+	// ErrUnknownSession: the peer does not know the session a join was for; it has restarted, or has given the session up.
+	ErrUnknownSession = errors.New("the peer does not know the session")
+	// ErrLinger: no subflow could be had for as long as the session may live without.
+	ErrLinger = errors.New("session without any path for too long")
+	// ErrHandshake: the peer did not speak the protocol, or could not prove who it is.
+	ErrHandshake = errors.New("handshake refused")
+	// ErrNoPath: a session was to be dialled without a path to dial.
+	ErrNoPath = errors.New("no path to dial")
+)
+
+// StreamError says why a stream broke. It is syscall.ECONNRESET to errors.Is, so that callers treat it as a TCP connection's reset.
+type StreamError struct {
+	// Remote says that the peer's side broke it.
+	Remote bool
+	// Reason is the cause in words.
+	Reason string
+	// Session is why the session ended, if that is what broke the stream; errors.Is and errors.As find it.
+	Session error
+}
+
+// Error implements error.
+func (e *StreamError) Error() string {
+	if e.Remote {
+		return "stream reset by the peer: " + e.Reason
+	}
+	return "stream reset: " + e.Reason
+}
+
+// Is makes the error a connection reset.
+func (e *StreamError) Is(target error) bool { return target == syscall.ECONNRESET }
+
+// Unwrap returns why the session ended, if it has.
+func (e *StreamError) Unwrap() error { return e.Session }
+
+// streamError is what a stream's calls return that was broken with code. mu is held.
+func (s *Session) streamError(code proto.Code) error {
+	_, cause := s.core.Closed()
+	if code != proto.CodeSession || cause == nil {
+		return &StreamError{Remote: true, Reason: code.String()}
+	}
+	return &StreamError{Remote: errors.Is(cause, ErrPeerClosed), Reason: cause.Error(), Session: cause}
+}

@@ -1,0 +1,168 @@
+package mptcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+	"github.com/mpsocks/mpsocks/mptcp/pathman"
+)
+
+// maxPaths bounds a session's paths; one byte numbers them, and each may have two subflows for a while.
+const maxPaths = proto.MaxSubflows / 2
+
+// noAddrID marks a path that has no address ID yet.
+const noAddrID = 255
+
+// path is a Path of a client's session, and what its goroutine knows. All but the Path and the channel are guarded by the session's mu.
+type path struct {
+	Path
+	s      *Session
+	addrID uint8
+	wake   chan struct{} // holds a token when the fields below changed
+
+	redial  pathman.Redial
+	sub     *subflow           // nil while there is none
+	again   bool               // dial although there is a subflow: it does not answer
+	dialing context.CancelFunc // ends the attempt under way; nil while there is none
+	aborted bool               // that has been done
+	removed bool
+	proven  bool          // has had a subflow
+	added   proto.Instant // when the session got the path
+	spare   proto.Instant // since when the subflow has not been wanted; zero: it is
+	err     error         // of the last attempt, or why the subflow was lost
+	since   time.Time     // when the state changed
+	carried [2]uint64     // octets of subflows that are gone: out, in
+}
+
+// errReplaced ends a subflow whose path has a new one.
+var errReplaced = errors.New("replaced by a new subflow on the same path")
+
+// errRemoved ends a subflow whose path was taken away.
+var errRemoved = errors.New("path removed")
+
+// errSpare ends a subflow that the path policy does not want.
+var errSpare = errors.New("not needed: better paths work")
+
+// errResponder: the side that was dialled does not dial.
+var errResponder = errors.New("paths are the client's")
+
+// AddPath gives the session another path, which is dialled at once. A name that is in use is refused.
+func (s *Session) AddPath(p Path) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return fmt.Errorf("add path %s: %w", p.Name, ErrSessionClosed)
+	case s.onEnd != nil:
+		return fmt.Errorf("add path %s: %w", p.Name, errResponder)
+	case p.Dial == nil:
+		return fmt.Errorf("add path %s: no Dial function", p.Name)
+	case len(s.paths) >= maxPaths:
+		return fmt.Errorf("add path %s: a session has at most %d paths", p.Name, maxPaths)
+	case s.pathNamed(p.Name) != nil:
+		return fmt.Errorf("add path %s: there is a path of that name", p.Name)
+	}
+	x := &path{Path: p, s: s, addrID: noAddrID, wake: make(chan struct{}, 1), since: time.Now(), added: s.now()}
+	s.paths = append(s.paths, x)
+	s.wg.Add(1)
+	go x.keep()
+	return nil
+}
+
+// RemovePath closes a path's subflow and forgets the path. What it carried goes to the others.
+func (s *Session) RemovePath(name string) error {
+	s.mu.Lock()
+	defer s.unlock()
+	p := s.pathNamed(name)
+	if p == nil {
+		return fmt.Errorf("remove path %s: there is no such path", name)
+	}
+	p.removed = true
+	s.paths = slices.DeleteFunc(s.paths, func(x *path) bool { return x == p })
+	p.abort()
+	p.drop(errRemoved)
+	p.poke()
+	return nil
+}
+
+// KickPath has a path without a subflow dialled at once, and one with a subflow probed: something happened to its interface. An attempt that is under
+// way began before that and is given up.
+func (s *Session) KickPath(name string) {
+	s.mu.Lock()
+	defer s.unlock()
+	p := s.pathNamed(name)
+	if p == nil || s.ended {
+		return
+	}
+	p.redial.Kick(s.now())
+	p.abort()
+	if p.sub != nil {
+		s.core.Probe(p.sub.core)
+		s.drain()
+	}
+	p.poke()
+}
+
+// SetPathRole changes what a path is for; the peer hears of it.
+func (s *Session) SetPathRole(name string, role Role) error {
+	s.mu.Lock()
+	defer s.unlock()
+	p := s.pathNamed(name)
+	if p == nil {
+		return fmt.Errorf("set role of path %s: there is no such path", name)
+	}
+	p.Role = role
+	switch {
+	case role == RoleNever:
+		p.abort()
+		p.drop(errRemoved)
+	case p.sub != nil:
+		s.core.SetRole(p.sub.core, role)
+		s.drain()
+	}
+	s.pokeAll()
+	return nil
+}
+
+// abort ends the attempt under way. mu is held.
+func (p *path) abort() {
+	if p.dialing != nil {
+		p.aborted = true
+		p.dialing()
+	}
+}
+
+// drop ends the path's subflow. mu is held.
+func (p *path) drop(cause error) {
+	if p.sub != nil {
+		p.sub.end(cause)
+		p.s.drain()
+	}
+}
+
+func (s *Session) pathNamed(name string) *path {
+	for _, p := range s.paths {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *Session) pokeAll() {
+	for _, p := range s.paths {
+		p.poke()
+	}
+}
+
+// poke has the path's goroutine look again. It never blocks.
+func (p *path) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}

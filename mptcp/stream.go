@@ -1,0 +1,426 @@
+package mptcp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/bufpool"
+	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+)
+
+const (
+	// smallWrite: writes up to this size share buffers.
+	smallWrite = 2048
+	// largePiece is what longer writes are cut into: a record's payload.
+	largePiece = 16 << 10
+	// lingerClose is how long a closed stream may go on without the peer taking any of what is left, before it is reset.
+	lingerClose = time.Minute
+)
+
+// Stream is one application connection inside a session: a net.Conn whose two directions end separately.
+//
+// A stream that the peer or the end of the session broke fails with a *StreamError, which is syscall.ECONNRESET to errors.Is; what had
+// arrived before can still be read. Reads and writes may run concurrently with each other and with everything else.
+type Stream struct {
+	s    *Session
+	core *proto.Stream
+
+	rd       sync.Mutex   // one reader at a time
+	rest     *bufpool.Buf // read from the core, not yet by the application; guarded by rd
+	wr       sync.Mutex   // one writer at a time
+	canRead  *sync.Cond   // on the session's mu, as are all fields below
+	canWrite *sync.Cond
+	rdl, wdl deadline
+	closed   bool // by Close or Reset
+	rdClosed bool
+	wrClosed bool
+	lingers  *time.Timer
+}
+
+var (
+	_ net.Conn      = (*Stream)(nil)
+	_ io.ReaderFrom = (*Stream)(nil)
+	_ io.WriterTo   = (*Stream)(nil)
+)
+
+// newStream wraps a core stream. mu is held.
+func (s *Session) newStream(ps *proto.Stream) *Stream {
+	st := &Stream{s: s, core: ps, canRead: sync.NewCond(&s.mu), canWrite: sync.NewCond(&s.mu)}
+	ps.User = st
+	return st
+}
+
+func streamOf(ps *proto.Stream) *Stream { return ps.User.(*Stream) }
+
+// ID returns the stream's number within its session.
+func (st *Stream) ID() uint32 { return uint32(st.core.ID()) }
+
+// Session returns the session the stream belongs to.
+func (st *Stream) Session() *Session { return st.s }
+
+// Read implements net.Conn.
+func (st *Stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	st.rd.Lock()
+	defer st.rd.Unlock()
+	buf, err := st.next()
+	if err != nil {
+		return 0, st.opError("read", err)
+	}
+	n := copy(p, buf.B)
+	if n < len(buf.B) {
+		buf.B = buf.B[n:]
+		st.rest = buf
+	} else {
+		buf.Free()
+	}
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo: what arrives goes to w in the buffers it came in.
+func (st *Stream) WriteTo(w io.Writer) (total int64, err error) {
+	st.rd.Lock()
+	defer st.rd.Unlock()
+	for {
+		buf, err := st.next()
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, st.opError("read", err)
+		}
+		n, err := w.Write(buf.B)
+		total += int64(n)
+		buf.Free()
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// next returns the next octets in order, waiting for them if need be; the caller owns the buffer. rd is held.
+func (st *Stream) next() (*bufpool.Buf, error) {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case st.rdClosed:
+			st.dropRest()
+			return nil, net.ErrClosed
+		case st.rdl.passed:
+			return nil, os.ErrDeadlineExceeded
+		}
+		if buf := st.rest; buf != nil {
+			st.rest = nil
+			return buf, nil
+		}
+		if buf := st.core.Next(); buf != nil {
+			st.core.Consumed(s.now(), len(buf.B))
+			s.drain()
+			return buf, nil
+		}
+		if end, code := st.core.ReadErr(); end {
+			return nil, io.EOF
+		} else if code != proto.CodeNone {
+			return nil, s.streamError(code)
+		}
+		st.canRead.Wait()
+	}
+}
+
+func (st *Stream) dropRest() {
+	if st.rest != nil {
+		st.rest.Free()
+		st.rest = nil
+	}
+}
+
+// Write implements net.Conn. It returns once all of p is in the stream's send buffer.
+func (st *Stream) Write(p []byte) (n int, err error) {
+	st.wr.Lock()
+	defer st.wr.Unlock()
+	for first := true; first || len(p) > 0; first = false {
+		var done int
+		if len(p) <= smallWrite {
+			done, err = st.writeSmall(p)
+		} else {
+			piece := bufpool.Get(min(len(p), largePiece))
+			done = copy(piece.B, p)
+			err = st.append(piece)
+		}
+		if err != nil {
+			return n, st.opError("write", err)
+		}
+		n, p = n+done, p[done:]
+	}
+	return n, nil
+}
+
+// writeSmall adds p to the buffer written last if it fits there, else to a new one.
+func (st *Stream) writeSmall(p []byte) (int, error) {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := st.awaitRoom(); err != nil {
+		return 0, err
+	}
+	n := st.core.Fill(p)
+	if n < len(p) {
+		buf := bufpool.Get(smallWrite)
+		buf.B = buf.B[:copy(buf.B, p[n:])]
+		st.core.Append(buf)
+	}
+	s.drain()
+	return len(p), nil
+}
+
+// append gives buf to the core, waiting for room. It owns buf.
+func (st *Stream) append(buf *bufpool.Buf) error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := st.awaitRoom(); err != nil {
+		buf.Free()
+		return err
+	}
+	st.core.Append(buf)
+	s.drain()
+	return nil
+}
+
+// awaitRoom waits until octets may be appended. mu is held.
+func (st *Stream) awaitRoom() error {
+	for {
+		switch {
+		case st.wrClosed:
+			return net.ErrClosed
+		case st.wdl.passed:
+			return os.ErrDeadlineExceeded
+		}
+		if code := st.core.WriteErr(); code != proto.CodeNone {
+			return st.s.streamError(code)
+		}
+		if st.core.Room() > 0 {
+			return nil
+		}
+		st.core.WantWritable()
+		st.canWrite.Wait()
+	}
+}
+
+// ReadFrom implements io.ReaderFrom: octets of r are read straight into the buffers they are sent from. A source that gives little at a time is
+// read into small ones, so that many idle streams cost little.
+func (st *Stream) ReadFrom(r io.Reader) (total int64, err error) {
+	st.wr.Lock()
+	defer st.wr.Unlock()
+	size := smallWrite
+	for {
+		buf := bufpool.Get(size)
+		n, err := r.Read(buf.B)
+		total += int64(n)
+		if n > 0 {
+			buf.B = buf.B[:n]
+			if werr := st.appendRead(buf); werr != nil {
+				return total, st.opError("write", werr)
+			}
+		} else {
+			buf.Free()
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return total, nil
+		case err != nil:
+			return total, err
+		case n == size:
+			size = largePiece
+		case n < smallWrite:
+			size = smallWrite
+		}
+	}
+}
+
+// appendRead appends what ReadFrom got; little goes where there is room behind what was written last.
+func (st *Stream) appendRead(buf *bufpool.Buf) error {
+	if len(buf.B) > smallWrite/2 {
+		return st.append(buf)
+	}
+	_, err := st.writeSmall(buf.B)
+	buf.Free()
+	return err
+}
+
+// CloseWrite ends the sending direction: the peer reads what was written and then EOF.
+func (st *Stream) CloseWrite() error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.closed {
+		return st.opError("close", net.ErrClosed)
+	}
+	st.wrClosed = true
+	st.core.CloseWrite(s.now())
+	st.canWrite.Broadcast()
+	s.drain()
+	return nil
+}
+
+// CloseRead ends the receiving direction: what arrives is dropped, and the peer's writes fail.
+func (st *Stream) CloseRead() error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.closed {
+		return st.opError("close", net.ErrClosed)
+	}
+	st.closeRead()
+	s.drain()
+	return nil
+}
+
+func (st *Stream) closeRead() {
+	st.rdClosed = true
+	st.core.CloseRead(st.s.now())
+	st.canRead.Broadcast()
+}
+
+// Close ends both directions. What was written still goes to the peer, for as long as that takes it.
+func (st *Stream) Close() error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.closed {
+		return st.opError("close", net.ErrClosed)
+	}
+	st.closed, st.wrClosed = true, true
+	st.core.CloseWrite(s.now())
+	st.closeRead()
+	st.finish()
+	st.linger()
+	s.drain()
+	return nil
+}
+
+// linger gives the peer time to take what is left of a closed stream. mu is held.
+func (st *Stream) linger() {
+	out, _ := st.core.Buffered()
+	if out == 0 || st.core.Finished() {
+		return
+	}
+	st.lingers = time.AfterFunc(lingerClose, func() { st.lingered(out) })
+	st.core.WantWritable()
+}
+
+// writable is called when there is room, or writing is over. mu is held.
+func (st *Stream) writable() {
+	st.canWrite.Broadcast()
+	if st.lingers == nil {
+		return
+	}
+	if st.core.Finished() { // a timer would keep the stream in memory for nothing
+		st.lingers.Stop()
+		st.lingers = nil
+		return
+	}
+	st.core.WantWritable()
+}
+
+// lingered resets a closed stream of whose octets the peer took none since the last look.
+func (st *Stream) lingered(was int) {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.lingers == nil || s.ended {
+		return
+	}
+	st.lingers = nil
+	if out, _ := st.core.Buffered(); out < was {
+		st.linger()
+		return
+	}
+	st.core.Abandon(s.now())
+	s.drain()
+}
+
+// Reset aborts the stream: the peer's application sees a connection reset, after what was written before.
+func (st *Stream) Reset() error {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.closed {
+		return nil
+	}
+	st.closed, st.wrClosed, st.rdClosed = true, true, true
+	st.core.Reset(s.now(), proto.CodeReset)
+	st.finish()
+	s.drain()
+	return nil
+}
+
+// finish wakes everybody up after the end. mu is held.
+func (st *Stream) finish() {
+	st.rdl.stop()
+	st.wdl.stop()
+	st.canRead.Broadcast()
+	st.canWrite.Broadcast()
+}
+
+// discard is for a stream nobody accepted before the session ended. mu is held.
+func (st *Stream) discard() {
+	st.closed, st.wrClosed, st.rdClosed = true, true, true
+	st.core.CloseRead(st.s.now())
+}
+
+// SetDeadline implements net.Conn.
+func (st *Stream) SetDeadline(t time.Time) error { return st.setDeadlines(t, true, true) }
+
+// SetReadDeadline implements net.Conn.
+func (st *Stream) SetReadDeadline(t time.Time) error { return st.setDeadlines(t, true, false) }
+
+// SetWriteDeadline implements net.Conn.
+func (st *Stream) SetWriteDeadline(t time.Time) error { return st.setDeadlines(t, false, true) }
+
+func (st *Stream) setDeadlines(t time.Time, read, write bool) error {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.closed {
+		return st.opError("set deadline", net.ErrClosed)
+	}
+	if read {
+		st.rdl.setTo(t, st.canRead)
+	}
+	if write {
+		st.wdl.setTo(t, st.canWrite)
+	}
+	return nil
+}
+
+// addr names an end of a stream: streams have no address of their own.
+type addr struct{ session, side string }
+
+// Network implements net.Addr.
+func (addr) Network() string { return "mptcp" }
+
+// String implements net.Addr.
+func (a addr) String() string { return fmt.Sprintf("session-%s/%s", a.session, a.side) }
+
+// LocalAddr implements net.Conn. It is no network address: a stream uses many.
+func (st *Stream) LocalAddr() net.Addr { return addr{st.s.id, "local"} }
+
+// RemoteAddr implements net.Conn. It is no network address: a stream uses many.
+func (st *Stream) RemoteAddr() net.Addr { return addr{st.s.id, "remote"} }
+
+// opError dresses an error as package net does; EOF stays EOF.
+func (st *Stream) opError(op string, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "mptcp", Source: st.LocalAddr(), Addr: st.RemoteAddr(), Err: err}
+}

@@ -1,0 +1,344 @@
+package mptcp
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mpsocks/mpsocks/internal/tcpsock"
+	"github.com/mpsocks/mpsocks/mptcp/internal/bufpool"
+	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
+	"github.com/mpsocks/mpsocks/mptcp/option"
+)
+
+// subflow is one path's connection: a goroutine that reads records, one that writes them.
+type subflow struct {
+	s       *Session
+	carrier *Carrier
+	sock    *tcpsock.Socket
+	in      *bufio.Reader
+	core    *proto.Subflow
+	path    *path // nil on the responder
+	since   time.Time
+
+	// Guarded by the session's mu.
+	idle    bool // the writer waits for something to send
+	ended   bool
+	cause   error
+	last    []byte // what the writer sends before it closes
+	wake    *sync.Cond
+	gone    chan struct{} // closed when both goroutines have ended
+	txBytes uint64
+	rxBytes uint64
+	learned time.Time // when kernel was read
+	lowat   int
+	cried   bool          // a suspicion lasted, and was logged
+	doubted proto.Instant // since when the path has been suspect; zero: it is not
+}
+
+const (
+	// readAhead is small on purpose: headers and options come through it, payload is read straight into its own buffer.
+	readAhead = 512
+	// infoEvery is how old the kernel's figures of a busy path may be.
+	infoEvery = 5 * time.Millisecond
+)
+
+// newSubflow wraps a carrier before its handshake.
+func newSubflow(c *Carrier) *subflow {
+	return &subflow{
+		carrier: c, sock: tcpsock.Of(c.TCP), in: bufio.NewReaderSize(c.Conn, readAhead),
+		gone: make(chan struct{}), since: time.Now(),
+	}
+}
+
+// attach adds the subflow to the session's core and starts its goroutines. mu is held.
+func (sf *subflow) attach(s *Session, addrID, peerAddrID uint8, role Role, backup bool, rtt time.Duration) error {
+	core, err := s.core.AddSubflow(s.now(), addrID, peerAddrID, role, backup, rtt)
+	if err != nil {
+		return fmt.Errorf("join session %s: %w", s.id, err)
+	}
+	sf.s, sf.core = s, core
+	core.User = sf
+	sf.wake = sync.NewCond(&s.mu)
+	s.subs = append(s.subs, sf)
+	if name := s.cfg.Congestion; name != "" {
+		if err := sf.sock.SetCongestion(name); err != nil {
+			s.note(slog.LevelWarn, "congestion control not changed", "session", s.id, "path", sf.name(), "err", err)
+		}
+	}
+	s.reckon()
+	s.wg.Add(2)
+	both := make(chan struct{})
+	go sf.readRecords(both)
+	go sf.writeRecords(both)
+	s.drain()
+	return nil
+}
+
+func subflowOf(c *proto.Subflow) *subflow { return c.User.(*subflow) }
+
+// wakeWriter lets the writer look for work. mu is held.
+func (sf *subflow) wakeWriter() {
+	if sf.idle && (sf.ended || sf.s.core.CanSend(sf.core)) {
+		sf.idle = false
+		sf.wake.Signal()
+	}
+}
+
+// readRecords takes records in until the connection ends.
+func (sf *subflow) readRecords(writerDone <-chan struct{}) {
+	defer sf.s.wg.Done()
+	var opts [wire.MaxOptions]byte
+	for {
+		h, payload, err := sf.readRecord(opts[:])
+		if err == nil {
+			err = sf.handleRecord(opts[:h.OptionLen], h, payload)
+		}
+		if err != nil {
+			sf.broke(err)
+			break
+		}
+	}
+	<-writerDone // it may still be saying farewell
+	sf.close()
+	close(sf.gone)
+}
+
+// broke takes the subflow out because reading or what was read failed.
+func (sf *subflow) broke(err error) {
+	sf.s.mu.Lock()
+	defer sf.s.unlock()
+	sf.end(err)
+	sf.s.drain()
+}
+
+// readRecord reads one record; the options go to opts.
+func (sf *subflow) readRecord(opts []byte) (h wire.Header, payload *bufpool.Buf, err error) {
+	var head [wire.HeaderLen]byte
+	if _, err = io.ReadFull(sf.in, head[:]); err != nil {
+		return h, nil, err
+	}
+	if h, err = wire.ParseHeader(head[:]); err != nil {
+		return h, nil, &proto.SubflowError{Reason: option.ReasonMPTCP, What: err.Error()}
+	}
+	if _, err = io.ReadFull(sf.in, opts[:h.OptionLen]); err != nil || h.PayloadLen == 0 {
+		return h, nil, err
+	}
+	payload = bufpool.Get(h.PayloadLen)
+	if _, err = io.ReadFull(sf.in, payload.B); err != nil {
+		payload.Free()
+		return h, nil, err
+	}
+	return h, payload, nil
+}
+
+func (sf *subflow) handleRecord(opts []byte, h wire.Header, payload *bufpool.Buf) error {
+	s := sf.s
+	s.mu.Lock()
+	defer s.unlock()
+	if sf.ended {
+		payload.Free()
+		return nil
+	}
+	s.heard = true
+	sf.rxBytes += uint64(wire.HeaderLen + h.OptionLen + h.PayloadLen)
+	err := s.core.HandleRecord(s.now(), sf.core, opts, payload)
+	s.drain()
+	return err
+}
+
+// writeRecords sends what the core has for this subflow, one record at a time, chosen when the kernel has room for it.
+func (sf *subflow) writeRecords(done chan<- struct{}) {
+	defer sf.s.wg.Done()
+	defer close(done)
+	buf := make([]byte, 0, wire.HeaderLen+wire.MaxOptions+16<<10)
+	for {
+		err := sf.sock.WaitWritable()
+		if err == nil {
+			buf, err = sf.nextRecord(buf[:0])
+		}
+		if err == nil && len(buf) > 0 {
+			_, err = sf.carrier.Conn.Write(buf)
+		}
+		if err != nil {
+			sf.stopped(err)
+			return
+		}
+		sf.learn()
+	}
+}
+
+// errFarewell ends the writer after its last record.
+var errFarewell = errors.New("subflow ended")
+
+// nextRecord waits for something to send.
+func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
+	s := sf.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		rec, ok := s.core.PollSend(s.now(), sf.core, buf)
+		if ok {
+			sf.txBytes += uint64(len(rec))
+			s.arm()
+			return rec, nil
+		}
+		if sf.ended {
+			return buf, errFarewell
+		}
+		sf.idle = true
+		sf.wake.Wait()
+		sf.idle = false
+	}
+}
+
+// learn asks the kernel about the path now and then, and keeps the socket's queue as short as the path's rate allows.
+func (sf *subflow) learn() {
+	now := time.Now()
+	if now.Sub(sf.learned) < infoEvery {
+		return
+	}
+	sf.learned = now
+	info, ok := sf.sock.Info()
+	if !ok {
+		return
+	}
+	k := proto.PathInfo{MinRTT: info.MinRTT}
+	if info.RTT > 0 {
+		k.WindowRate = float64(info.CWnd) / info.RTT.Seconds()
+	}
+	sf.s.mu.Lock()
+	sf.s.core.HandleInfo(sf.core, k)
+	lowat := sf.core.NotSentLowat()
+	sf.s.mu.Unlock()
+	if lowat < sf.lowat*3/4 || lowat > sf.lowat*5/4 {
+		sf.lowat = lowat
+		_ = sf.sock.SetNotSentLowat(lowat) // where there is no such option the core's own limit stands alone
+	}
+}
+
+// end takes the subflow out of the session; its writer says why, if the peer should know, and closes. mu is held.
+func (sf *subflow) end(cause error) {
+	if sf.ended {
+		return
+	}
+	s := sf.s
+	sf.ended, sf.cause = true, cause
+	s.core.RemoveSubflow(s.now(), sf.core)
+	for i, x := range s.subs {
+		if x == sf {
+			s.subs = append(s.subs[:i], s.subs[i+1:]...)
+			break
+		}
+	}
+	s.reckon()
+	var refused *proto.SubflowError
+	if errors.As(cause, &refused) {
+		sf.last = proto.AppendReset(nil, refused.Reason, false)
+		s.note(slog.LevelWarn, "subflow refused", "session", s.id, "path", sf.name(), "remote", sf.remote(), "reason", refused.What)
+	} else if !s.ended {
+		s.note(slog.LevelInfo, "subflow closed", "session", s.id, "path", sf.name(), "remote", sf.remote(), "reason", cause)
+	}
+	sf.farewell()
+	if sf.path != nil {
+		sf.path.lost(sf, cause)
+	}
+}
+
+// farewell gives the writer a moment to send what is left and has it close. mu is held.
+func (sf *subflow) farewell() {
+	sf.ended = true
+	_ = sf.carrier.Conn.SetDeadline(time.Now().Add(closeFlush))
+	sf.idle = false
+	sf.wake.Signal()
+}
+
+// stopped ends the writer's side: what is left to say goes out, then the sending direction is closed, and the reader reads until the peer has
+// closed too, so that no unread data turns the farewell into a reset.
+func (sf *subflow) stopped(err error) {
+	s := sf.s
+	s.mu.Lock()
+	wasEnded := sf.ended
+	sf.end(err)
+	last := sf.last
+	s.drain()
+	s.unlock()
+	if errors.Is(err, errFarewell) {
+		if len(last) > 0 {
+			_, _ = sf.carrier.Conn.Write(last)
+		}
+		if sf.closeWrite() {
+			return
+		}
+	} else if wasEnded {
+		s.cfg.Logger.Debug("farewell cut short", "session", s.id, "err", err)
+	}
+	sf.close()
+}
+
+// closeWrite ends the sending direction of the carrier and reports whether it has such a thing.
+func (sf *subflow) closeWrite() bool {
+	if sf.carrier.TCP != nil {
+		return sf.carrier.TCP.CloseWrite() == nil
+	}
+	c, ok := sf.carrier.Conn.(interface{ CloseWrite() error })
+	return ok && c.CloseWrite() == nil
+}
+
+// close lets go of the connection. What TLS would add is not needed: the session knows its own end.
+func (sf *subflow) close() {
+	if sf.carrier.TCP != nil {
+		_ = sf.carrier.TCP.Close()
+		return
+	}
+	_ = sf.carrier.Conn.Close()
+}
+
+// stateChanged notes that the path stopped answering, or answers again. Most suspicions last for milliseconds: they are for debugging, and only
+// one that lasted is news.
+func (sf *subflow) stateChanged() {
+	s := sf.s
+	suspect := sf.core.State() == proto.Suspect
+	switch {
+	case suspect == (sf.doubted != 0): // something else changed
+		return
+	case suspect:
+		sf.doubted = s.now()
+		s.note(slog.LevelDebug, "path suspect", "session", s.id, "path", sf.name(), "srtt", sf.core.SRTT())
+	default:
+		level := slog.LevelDebug
+		if sf.cried {
+			level = slog.LevelInfo
+		}
+		sf.doubted, sf.cried = 0, false
+		s.note(level, "path up", "session", s.id, "path", sf.name(), "remote", sf.remote(), "reason", "answers again")
+	}
+	s.reckon()
+	if sf.path != nil {
+		sf.path.changed(sf)
+	}
+}
+
+// silent says that the path does not answer, and on the client has it dialled again beside the silent subflow; whichever answers first is used.
+func (sf *subflow) silent() {
+	s := sf.s
+	sf.cried = true
+	s.note(slog.LevelWarn, "path suspect", "session", s.id, "path", sf.name(), "remote", sf.remote(), "reason", "no answer for a while", "srtt", sf.core.SRTT())
+	if sf.path != nil && sf.path.sub == sf {
+		sf.path.redialBeside()
+	}
+}
+
+func (sf *subflow) name() string {
+	if sf.path != nil {
+		return sf.path.Name
+	}
+	return fmt.Sprintf("addr%d", sf.core.AddrID())
+}
+
+func (sf *subflow) remote() string { return sf.carrier.Conn.RemoteAddr().String() }
