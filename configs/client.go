@@ -1,0 +1,182 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Defaults of the client's file.
+const (
+	DefaultSocksListen = "127.0.0.1:1080"
+	DefaultClientAdmin = "127.0.0.1:1090"
+	DefaultLinger      = 5 * time.Minute
+	DefaultCongestion  = "system" // the choice of the machine's owner
+	DefaultDrain       = 10 * time.Second
+)
+
+// Client is the configuration of `mpsocks client`.
+type Client struct {
+	Source
+	Socks     Socks
+	Egress    EgressRef
+	Identity  string // file of the client's private key, resolved
+	Transport string // mptcp, kernel, quic, quic-multi or tcp
+	Paths     []Path // nil: every usable interface (auto)
+	Session   Session
+	Memory    int64 // bytes for data on its way; 0: auto
+	Drain     time.Duration
+	Admin     Admin
+	Log       Log
+}
+
+// Socks is the local proxy port.
+type Socks struct {
+	Listen []string
+	Users  map[string]string // name to password or bcrypt hash; nil: no password asked
+	Reply  string            // after-connect or optimistic
+}
+
+// EgressRef says where the egress is and who it is.
+type EgressRef struct {
+	Address []string
+	Key     Key
+}
+
+// Path is one way to the egress.
+type Path struct {
+	Name      string
+	Interface string
+	Source    netip.Addr
+	Egress    []string // this path's own addresses of the egress; nil: those of egress.address
+	Role      string   // primary, secondary, backup or never
+}
+
+// Session sets the session that all streams share.
+type Session struct {
+	Linger     time.Duration // how long it outlives its last path; Off: not at all
+	Congestion string        // the kernel's congestion control on every path; system: its own choice
+}
+
+// Admin is the port that status and paths ask.
+type Admin struct {
+	Listen string // empty: off
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text or json
+}
+
+// LoadClient reads the client's file called name. Its error holds every
+// problem of the file, one a line.
+func LoadClient(name string) (*Client, error) {
+	text, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClient(name, text)
+}
+
+// ParseClient is LoadClient for a text that is already read; name is what
+// problems call it and what relative file names start from.
+func ParseClient(name string, text []byte) (*Client, error) {
+	root, err := parse(name, text)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		Socks:     Socks{Listen: []string{}, Reply: "after-connect"},
+		Transport: "mptcp",
+		Session:   Session{Linger: DefaultLinger, Congestion: DefaultCongestion},
+		Drain:     DefaultDrain,
+		Admin:     Admin{Listen: DefaultClientAdmin},
+		Log:       Log{Level: "info", Format: "text"},
+	}
+	d := newDecoder(name)
+	d.section(root, "", clientFields(c))
+	if len(c.Socks.Listen) == 0 {
+		c.Socks.Listen = []string{DefaultSocksListen}
+	}
+	d.checkClient(c)
+	c.Source = Source{File: name, places: d.places}
+	return c, d.problems.err()
+}
+
+// ClientKeys lists every setting of the client's file by its dotted name.
+func ClientKeys() []string {
+	var p Path
+	return append(keys("", clientFields(&Client{})), keys("paths[]", pathFields(&p))...)
+}
+
+func clientFields(c *Client) []field {
+	return []field{
+		{name: "socks", section: []field{
+			{name: "listen", set: uniqueList(&c.Socks.Listen, "an address such as 127.0.0.1:1080", CheckListen)},
+			{name: "users", set: users(&c.Socks.Users)},
+			{name: "reply", set: oneOf(&c.Socks.Reply, "after-connect", "optimistic")},
+		}},
+		{name: "egress", section: []field{
+			{name: "address", set: uniqueList(&c.Egress.Address, "an address such as egress.example.net:8443", CheckAddress)},
+			{name: "key", set: key32(&c.Egress.Key)},
+		}},
+		{name: "identity", set: fileName(&c.Identity)},
+		{name: "transport", set: oneOf(&c.Transport, "mptcp", "kernel", "quic", "quic-multi", "tcp")},
+		{name: "paths", set: paths(&c.Paths)},
+		{name: "session", section: []field{
+			{name: "linger", set: duration(&c.Session.Linger, time.Second, 24*time.Hour, true)},
+			{name: "congestion", set: name(&c.Session.Congestion)},
+		}},
+		{name: "memory", set: size(&c.Memory, 4<<20, 64<<30)},
+		{name: "drain", set: duration(&c.Drain, 0, time.Hour, false)},
+		{name: "admin", section: adminFields(&c.Admin)},
+		{name: "log", section: logFields(&c.Log)},
+	}
+}
+
+func adminFields(a *Admin) []field {
+	return []field{{name: "listen", set: func(d *decoder, n *node, key string) {
+		s, ok := d.scalar(n, key, "an address such as 127.0.0.1:1090, or off")
+		if !ok {
+			return
+		}
+		if s == "off" || n.kind == kindBool && s == "false" {
+			a.Listen = ""
+			return
+		}
+		if err := checkLoopback(s); err != nil {
+			d.problem(n, key, "%v", err)
+			return
+		}
+		a.Listen = s
+	}}}
+}
+
+func logFields(l *Log) []field {
+	return []field{
+		{name: "level", set: oneOf(&l.Level, "debug", "info", "warn", "error")},
+		{name: "format", set: oneOf(&l.Format, "text", "json")},
+	}
+}
+
+// checkClient looks at what no single setting shows.
+func (d *decoder) checkClient(c *Client) {
+	for i, l := range c.Socks.Listen {
+		if isLoopback(l) || c.Socks.Users != nil {
+			continue
+		}
+		if _, broken := d.places["socks.users"]; broken {
+			continue // its own problem has been noted
+		}
+		key := fmt.Sprintf("socks.listen[%d]", i)
+		if _, ok := d.places[key]; !ok {
+			key = "socks.listen"
+		}
+		d.at(key, "%s lets other machines in: set socks.users as well, or set socks.listen to a loopback address such as %s",
+			l, DefaultSocksListen)
+	}
+	d.required("egress.address", len(c.Egress.Address) > 0, "the HOST:PORT of the egress")
+	d.required("egress.key", c.Egress.Key != Key{}, "the public key of the egress")
+	d.required("identity", c.Identity != "", "the file with this client's private key")
+}

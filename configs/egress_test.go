@@ -1,0 +1,72 @@
+package configs
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEgressEverything(t *testing.T) {
+	e, err := ParseEgress("d/egress.yaml", []byte(`
+listen: [":8443", "[::1]:9443"]
+address: [e.example:8443]
+identity: keys/egress.key
+clients:
+  - name: laptop
+    key: `+exampleKey+`
+targets:
+  allow: [10.0.0.0/8]
+  deny: ["*.example", 10.9.0.0/16]
+session: {linger: 1m}
+memory: auto
+drain: 0s
+quic: true
+bench: true
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := ParseKey(exampleKey)
+	want := &Egress{
+		Source: e.Source, Listen: []string{":8443", "[::1]:9443"}, QUIC: true, Bench: true, Address: []string{"e.example:8443"},
+		Identity: "d/keys/egress.key", Clients: []ClientKey{{"laptop", key}},
+		Targets: Targets{Allow: []string{"10.0.0.0/8"}, Deny: []string{"*.example", "10.9.0.0/16"}},
+		Session: Session{Linger: time.Minute, Congestion: "system"}, Admin: Admin{Listen: "127.0.0.1:1091"}, Log: Log{"info", "text"},
+	}
+	if !reflect.DeepEqual(e, want) {
+		t.Errorf("ParseEgress = %+v, want %+v", e, want)
+	}
+	if p := e.Problem("targets.deny[1]", "bad"); p.Line != 10 {
+		t.Errorf("Problem = %v, want line 10", p)
+	}
+}
+
+func TestEgressProblems(t *testing.T) {
+	second := strings.Replace(exampleKey, "AAEC", "AAED", 1)
+	for _, tc := range []struct{ name, text, want string }{
+		{"missing", "listen: ':1'", "egress.yaml:1:1: clients: is missing; want the name and key of every client"},
+		{"listen port", "listen: ':70000'", `egress.yaml:1:9: listen: address ":70000": port "70000" is not a number from 0 to 65535`},
+		{"client without key", "clients: [{name: a}]", "egress.yaml:1:11: clients[0]: needs both name and key"},
+		{"client of text", "clients: [a]", "egress.yaml:1:11: clients[0]: must be a section of keys (name, key), not text"},
+		{"client twice", "clients: [{name: a, key: " + exampleKey + "}, {name: a, key: " + second + "}]", "egress.yaml:1:72: clients[1]: a has the name or the key of a"},
+		{"key twice", "clients: [{name: a, key: " + exampleKey + "}, {name: b, key: " + exampleKey + "}]", "egress.yaml:1:72: clients[1]: b has the name or the key of a"},
+		{"quic a word", "quic: perhaps", `egress.yaml:1:7: quic: must be true or false, not "perhaps"`},
+		{"quic without value", "quic:", "egress.yaml:1:1: quic: has no value; want true or false"},
+		{"allow a number", "targets: {allow: [5]}", "egress.yaml:1:19: targets.allow[0]: must be a network or name, not a number"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := ParseEgress("egress.yaml", []byte(tc.text+"\n"))
+			if err == nil || !slices.ContainsFunc(strings.Split(err.Error(), "\n"), func(l string) bool { return strings.HasPrefix(l, tc.want) }) {
+				t.Errorf("problems:\n%v\nwant a line that starts with\n%s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestEgressWithoutClients(t *testing.T) {
+	if e, err := ParseEgress("e.yaml", []byte("identity: k\nclients: []\n")); err != nil || len(e.Clients) != 0 {
+		t.Errorf("ParseEgress = %v, %v, want an egress that shuts everybody out", e, err)
+	}
+}

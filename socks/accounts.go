@@ -1,0 +1,159 @@
+package socks
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// accounts checks user names and passwords. One check at a time is made, with the
+// penalty of its source known, so that guesses made in parallel are no cheaper.
+type accounts struct {
+	key       [sha256.Size]byte // of the digests, so that they cannot be precomputed
+	users     map[string]credential
+	unknown   credential // takes the place of a user that does not exist
+	turn      chan struct{}
+	proven    map[string]digest // the password a hash was last found to fit; under turn
+	penalties penalties
+}
+
+type digest [sha256.Size]byte
+
+// credential is a digest of the password, or a bcrypt hash of it.
+type credential struct {
+	plain digest
+	hash  []byte
+}
+
+// plainMark begins an entry that holds the password itself.
+const plainMark = "plain:"
+
+// newAccounts reads the entries of FrontConfig.Users.
+func newAccounts(users map[string]string) (*accounts, error) {
+	a := &accounts{
+		users:  make(map[string]credential, len(users)),
+		proven: make(map[string]digest),
+		turn:   make(chan struct{}, 1),
+	}
+	if _, err := rand.Read(a.key[:]); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	var errs []error
+	for name, entry := range users {
+		c, err := a.parse(name, entry)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("user %q: %w", name, err))
+			continue
+		}
+		a.users[name] = c
+		if c.hash != nil {
+			a.unknown.hash = c.hash
+		}
+	}
+	return a, errors.Join(errs...)
+}
+
+// parse reads one entry. Its errors never hold the entry.
+func (a *accounts) parse(name, entry string) (credential, error) {
+	const maxField = 255 // RFC 1929 section 2
+	if name == "" || len(name) > maxField {
+		return credential{}, errors.New("name is not of 1 to 255 bytes")
+	}
+	if password, ok := strings.CutPrefix(entry, plainMark); ok {
+		if len(password) > maxField {
+			return credential{}, errors.New("password is longer than 255 bytes")
+		}
+		return credential{plain: a.digest(password)}, nil
+	}
+	if _, err := bcrypt.Cost([]byte(entry)); err != nil {
+		return credential{}, errors.New("neither a bcrypt hash ($2a$..., $2b$..., $2y$...) nor plain:PASSWORD")
+	}
+	return credential{hash: []byte(entry)}, nil
+}
+
+func (a *accounts) digest(password string) digest {
+	m := hmac.New(sha256.New, a.key[:])
+	m.Write([]byte(password))
+	return digest(m.Sum(nil))
+}
+
+// errAuth is a user name or password that does not fit.
+var errAuth = errors.New("wrong user name or password")
+
+// verify checks a name and a password that came from source. It is slow for a
+// source that has often been wrong, and gives up when ctx is done.
+func (a *accounts) verify(ctx context.Context, source netip.Addr, name, password string) error {
+	for waited := false; ; waited = true {
+		select {
+		case a.turn <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("check password: %w", context.Cause(ctx))
+		}
+		wait, err := a.verifyNow(source, name, password, waited)
+		<-a.turn
+		if wait == 0 {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("check password: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// verifyNow checks at once, or says how long the source has to wait before that.
+func (a *accounts) verifyNow(source netip.Addr, name, password string, waited bool) (time.Duration, error) {
+	if !waited {
+		wait, ok := a.penalties.wait(source, time.Now())
+		if !ok {
+			return 0, fmt.Errorf("user %q, too many attempts: %w", name, errAuth)
+		}
+		if wait > 0 {
+			return wait, nil
+		}
+	}
+	if !a.fits(name, password) {
+		a.penalties.failed(source, time.Now())
+		return 0, fmt.Errorf("user %q: %w", name, errAuth)
+	}
+	a.penalties.succeeded(source)
+	return 0, nil
+}
+
+// fits takes as long for a name that does not exist as for one that does, when
+// some user has a hash as when none has. A password that has fitted a hash is
+// remembered by its digest: a browser opens dozens of connections, and a hash is
+// slow by design.
+func (a *accounts) fits(name, password string) bool {
+	d := a.digest(password)
+	user, known := a.users[name]
+	if !known {
+		user = a.unknown
+	}
+	if user.hash == nil {
+		ok := hmac.Equal(d[:], user.plain[:]) && known
+		if !ok && a.unknown.hash != nil {
+			_ = bcrypt.CompareHashAndPassword(a.unknown.hash, d[:]) // for its time only
+		}
+		return ok
+	}
+	if last, ok := a.proven[name]; ok && known && hmac.Equal(d[:], last[:]) {
+		return true
+	}
+	if bcrypt.CompareHashAndPassword(user.hash, []byte(password)) != nil || !known {
+		return false
+	}
+	a.proven[name] = d
+	return true
+}

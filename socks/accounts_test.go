@@ -1,0 +1,182 @@
+package socks
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+func mustHash(t testing.TB, password string) string {
+	t.Helper()
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(h)
+}
+
+func TestAccounts(t *testing.T) {
+	long := strings.Repeat("p", 255)
+	a, err := newAccounts(map[string]string{
+		"plain": "plain:secret", "hash": mustHash(t, "geheim"), "empty": "plain:", "long": "plain:" + long, "odd": "plain:\x00\xff",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, password string
+		ok             bool
+	}{
+		{"plain", "secret", true},
+		{"plain", "Secret", false},
+		{"plain", "", false},
+		{"plain", "plain:secret", false},
+		{"plain", "secret\x00", false},
+		{"hash", "geheim", true},
+		{"hash", "geheim", true},
+		{"hash", "geheim2", false},
+		{"hash", "", false},
+		{"empty", "", true},
+		{"empty", "x", false},
+		{"long", long, true},
+		{"long", long[1:], false},
+		{"odd", "\x00\xff", true},
+		{"odd", "\x00", false},
+		{"nobody", "", false},
+		{"nobody", "secret", false},
+		{"nobody", "geheim", false},
+		{"", "", false},
+	}
+	for i, tt := range tests {
+		source := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		err := a.verify(t.Context(), source, tt.name, tt.password)
+		if (err == nil) != tt.ok || err != nil && !errors.Is(err, errAuth) {
+			t.Errorf("%q, %q: %v, want ok %v", tt.name, tt.password, err, tt.ok)
+		}
+		if err != nil && tt.password != "" && strings.Contains(err.Error(), tt.password) {
+			t.Errorf("the error tells the password: %v", err)
+		}
+	}
+}
+
+// A hash is computed once for a password that fits, and always for one that does not.
+func TestProvenPasswords(t *testing.T) {
+	a, err := newAccounts(map[string]string{"u": mustHash(t, "right")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.fits("u", "right") {
+		t.Fatal("the right password does not fit")
+	}
+	a.users["u"] = credential{hash: []byte(mustHash(t, "changed"))} // a hash that is asked would say no
+	if !a.fits("u", "right") {
+		t.Error("the hash is computed again for a password that has fitted")
+	}
+	if a.fits("u", "wrong") || a.fits("v", "right") {
+		t.Error("what is proven for one is proven for another")
+	}
+}
+
+func TestBadUsers(t *testing.T) {
+	for _, users := range []map[string]string{
+		{"": "plain:x"},
+		{strings.Repeat("n", 256): "plain:x"},
+		{"u": "plain:" + strings.Repeat("p", 256)},
+		{"u": "topsecret"},
+		{"u": ""},
+		{"u": "$2a$10$short"},
+	} {
+		_, err := newAccounts(users)
+		if err == nil {
+			t.Errorf("%v is accepted", users)
+		} else if strings.Contains(err.Error(), "topsecret") {
+			t.Errorf("the error tells the entry: %v", err)
+		}
+	}
+}
+
+func TestWrongPasswordsGetSlower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAccounts(map[string]string{"u": "plain:p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := func(password string) (time.Duration, error) {
+			start := time.Now()
+			err := a.verify(t.Context(), guesser, "u", password)
+			return time.Since(start), err
+		}
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, 1, 2, 4, 8} {
+			if took, err := try("wrong"); took != want*time.Second || err == nil {
+				t.Errorf("attempt %d took %v, %v; want %v", i, took, err, want*time.Second)
+			}
+		}
+		if took, err := try("p"); took != 0 || !errors.Is(err, errAuth) {
+			t.Errorf("an attempt in the worst time took %v, %v; want a refusal at once", took, err)
+		}
+		time.Sleep(maxPenalty)
+		if took, err := try("p"); took != 0 || err != nil {
+			t.Errorf("the right password afterwards took %v, %v", took, err)
+		}
+		if took, err := try("wrong"); took != 0 || err == nil {
+			t.Errorf("after a success an attempt took %v, %v", took, err)
+		}
+	})
+}
+
+func TestParallelGuessesAreNoCheaper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAccounts(map[string]string{"u": "plain:p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const guesses = 50
+		start := time.Now()
+		at := make(chan time.Duration, guesses)
+		for range guesses {
+			go func() {
+				_ = a.verify(t.Context(), guesser, "u", "wrong")
+				at <- time.Since(start)
+			}()
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		checked := 0
+		for range guesses {
+			if d := <-at; d > 0 {
+				checked++
+			}
+		}
+		// 5 are free, a few wait, all others are refused unseen.
+		if checked > 10 {
+			t.Errorf("%d of %d guesses made at once were checked later on", checked, guesses)
+		}
+	})
+}
+
+func TestVerifyEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAccounts(map[string]string{"u": "plain:p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range freeFailures + 3 {
+			a.penalties.failed(guesser, time.Now())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.verify(ctx, guesser, "u", "p"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("verify = %v, want the deadline", err)
+		}
+		a.turn <- struct{}{} // somebody else's
+		if err := a.verify(ctx, guesser, "u", "p"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("verify = %v, want the deadline", err)
+		}
+	})
+}

@@ -1,0 +1,32 @@
+// Package socks is both ends of the SOCKS side: the local endpoint that
+// applications connect to (Front), and the egress that connects to their targets
+// (Egress). What lies between them is a function that yields a fresh connection to
+// the egress; the package knows nothing of how.
+//
+// # Words
+//
+// A front takes connections of clients. A handshake is everything up to a request
+// that is understood and permitted; a door is the protocol the client chose for it
+// with its first byte. A request names a target: a host name or an address, and a
+// port. A flight is what the front sends to the egress in one write: greeting,
+// request and whatever the client has already sent. A reply is a SOCKS5 reply code
+// (RFC 1928 section 6); one table turns errors into replies and one turns replies
+// into HTTP status codes.
+//
+// # Where names are resolved
+//
+// At the egress, never here. Names that are the text of an address count as that
+// address at both ends; the old numeric forms (127.1, 0x7f000001) are no names and
+// no addresses.
+//
+// # Concurrency
+//
+// Front and Egress may be used by several goroutines at once. Every connection is
+// served by the goroutine of its own plus those that its handler starts and waits
+// for.
+//
+// # Limits
+//
+// UDP ASSOCIATE and BIND are answered with "command not supported", SOCKS4 with a
+// refusal. Plain HTTP requests are forwarded for http URLs only.
+package socks

@@ -1,0 +1,176 @@
+package socks
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/things-go/go-socks5/statute"
+
+	"github.com/mpsocks/mpsocks/internal/relay"
+)
+
+// EgressConfig configures an Egress. Durations: zero = default, negative = off.
+type EgressConfig struct {
+	// Targets says what may be connected to. The zero value permits public
+	// addresses only.
+	Targets TargetRules
+	// Resolver resolves names; nil is the system's.
+	Resolver Resolver
+	// Inside are targets, as host:port, that are services of this very program:
+	// their functions make the connection. Such a name is not resolved, and
+	// Targets are not asked.
+	Inside map[string]func(context.Context) (net.Conn, error)
+	// DialTimeout bounds the time for a target to answer, names and all. Default
+	// 10 s, less than common clients wait for. It cannot be switched off.
+	DialTimeout time.Duration
+	// HandshakeTimeout bounds the time for a request to come. Default 10 s.
+	HandshakeTimeout time.Duration
+	// HalfClosedIdle and WriteStall bound a tunnel that makes no progress.
+	// Defaults 60 s and 15 min.
+	HalfClosedIdle, WriteStall time.Duration
+
+	Logger *slog.Logger // nil discards
+}
+
+const defaultDialTimeout = 10 * time.Second
+
+// Egress is the remote end: it connects to targets on behalf of clients.
+type Egress struct {
+	handshakeTimeout time.Duration
+	relay            relay.Config
+	log              *slog.Logger
+	negotiator       *negotiator
+	dialer           *targetDialer
+	inside           map[Target]func(context.Context) (net.Conn, error)
+}
+
+// NewEgress returns an egress.
+func NewEgress(cfg EgressConfig) (*Egress, error) {
+	if cfg.DialTimeout < 0 {
+		return nil, fmt.Errorf("socks egress: dial timeout %v: cannot be switched off", cfg.DialTimeout)
+	}
+	d := &targetDialer{
+		rules:    cfg.Targets,
+		resolver: cfg.Resolver,
+		own:      &ownAddrs{list: net.InterfaceAddrs},
+		timeout:  orDefault(cfg.DialTimeout, defaultDialTimeout),
+		connect:  dialKernel,
+	}
+	if d.resolver == nil {
+		d.resolver = net.DefaultResolver
+	}
+	inside := make(map[Target]func(context.Context) (net.Conn, error), len(cfg.Inside))
+	for hostport, open := range cfg.Inside {
+		t, err := ParseTarget(hostport)
+		if err != nil {
+			return nil, fmt.Errorf("socks egress: inside %q: %w", hostport, err)
+		}
+		inside[t] = open
+	}
+	return &Egress{
+		inside:           inside,
+		handshakeTimeout: orDefault(cfg.HandshakeTimeout, defaultHandshakeTimeout),
+		relay:            relay.Config{HalfClosedIdle: cfg.HalfClosedIdle, WriteStall: cfg.WriteStall},
+		log:              orDiscard(cfg.Logger),
+		negotiator:       newNegotiator(noAuth{}),
+		dialer:           d,
+	}, nil
+}
+
+// ServeConn serves one stream of the client of that name, from its SOCKS5 greeting
+// to its end, and closes it. Who the client is has been settled below, so no
+// authentication is asked for. The stream is reset when ctx is done.
+func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.Error("panic while serving a stream", "from", client, "err", r, "stack", string(debug.Stack()))
+			_ = relay.Reset(c)
+			err = fmt.Errorf("serve stream of %s: panic: %v", client, r)
+		}
+	}()
+	req, err := e.handshake(ctx, c)
+	if err != nil {
+		e.log.Debug("handshake failed", "from", client, "err", err)
+		farewell(c, req.owed)
+		return fmt.Errorf("serve stream of %s: %w", client, err)
+	}
+	start := time.Now()
+	up, down, err := e.tunnel(ctx, c, req)
+	e.log.Debug("tunnel ended", "from", client, "to", req.target.String(),
+		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
+	if err != nil {
+		return fmt.Errorf("serve stream of %s: %w", client, err)
+	}
+	return nil
+}
+
+// handshake reads a request within the time for it. The request is never nil.
+func (e *Egress) handshake(ctx context.Context, c net.Conn) (*request, error) {
+	if e.handshakeTimeout > 0 {
+		_ = c.SetDeadline(time.Now().Add(e.handshakeTimeout)) // a closed one shows itself below
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
+	req, err := e.request(ctx, c)
+	if !stop() && err == nil {
+		return &request{}, context.Cause(ctx)
+	}
+	if err == nil {
+		err = c.SetDeadline(time.Time{})
+	}
+	return req, err
+}
+
+func (e *Egress) request(ctx context.Context, c net.Conn) (*request, error) {
+	s, err := sniff(c)
+	if err != nil {
+		return &request{}, fmt.Errorf("read first byte: %w", err)
+	}
+	if s.head[0] != statute.VersionSocks5 {
+		return &request{}, fmt.Errorf("first byte 0x%02x is not of SOCKS5", s.head[0])
+	}
+	return e.negotiator.run(ctx, c, s.head)
+}
+
+// tunnel connects to the target, replies and relays. It returns the bytes relayed
+// to the target and to the client.
+func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request) (up, down int64, err error) {
+	target, rest, err := e.reach(ctx, c, req)
+	if err != nil {
+		if ctx.Err() != nil {
+			_ = relay.Reset(c)
+		} else {
+			farewell(c, append(req.owed, replyBytes(ReplyFor(err), netip.AddrPort{})...))
+		}
+		return 0, 0, err
+	}
+	if _, err := c.Write(append(req.owed, replyBytes(ReplySucceeded, boundAddr(target))...)); err != nil {
+		_ = relay.Reset(target)
+		_ = relay.Reset(c)
+		return 0, 0, fmt.Errorf("write reply: %w", err)
+	}
+	return relay.Pipe(ctx, relay.WithHead(c, rest), target, e.relay)
+}
+
+// reach connects to the target. A client that resets its stream meanwhile ends it;
+// one that only ends it is finished sending, because giving up is said by a reset.
+// What the client has sent for the target so far is returned.
+func (e *Egress) reach(ctx context.Context, c net.Conn, req *request) (target net.Conn, rest []byte, err error) {
+	if req.command != statute.CommandConnect {
+		return nil, nil, &ReplyError{Reply: ReplyCommandNotSupported}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	v := keepVigil(c, req.early, false, cancel)
+	defer func() { rest = v.end() }()
+	if open := e.inside[req.target]; open != nil {
+		target, err = open(ctx)
+	} else {
+		target, err = e.dialer.dial(ctx, req.target)
+	}
+	return target, nil, err
+}

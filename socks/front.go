@@ -1,0 +1,275 @@
+package socks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/mpsocks/mpsocks/internal/relay"
+)
+
+// FrontConfig configures a Front. Durations and counts: zero = default, negative =
+// off.
+type FrontConfig struct {
+	// Dial returns a fresh connection to the egress's SOCKS5 server. It gives up
+	// when ctx is done. Required.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Users are the clients' user names, each with a bcrypt hash of the password
+	// or "plain:" and the password itself. Without users nobody is asked.
+	Users map[string]string
+	// Optimistic answers success before the egress has answered. It saves the
+	// client a round trip; a target that cannot be reached then shows as a reset.
+	Optimistic bool
+
+	// HandshakeTimeout bounds the time from accepting a connection to having its
+	// request, password and all. Default 10 s.
+	HandshakeTimeout time.Duration
+	// MaxHandshakes bounds the handshakes under way; the oldest makes room.
+	// Default 1024.
+	MaxHandshakes int
+	// OpenTimeout bounds the time that Dial has, so that a client hears of a dead
+	// egress within 2 s. Default 1.8 s.
+	OpenTimeout time.Duration
+	// ReplyTimeout bounds the time that the egress has for its reply. It must be
+	// longer than the egress's DialTimeout. Default 12 s.
+	ReplyTimeout time.Duration
+	// HalfClosedIdle and WriteStall bound a tunnel that makes no progress.
+	// Defaults 60 s and 15 min.
+	HalfClosedIdle, WriteStall time.Duration
+
+	Logger *slog.Logger // nil discards
+}
+
+const (
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultMaxHandshakes    = 1024
+	defaultOpenTimeout      = 1800 * time.Millisecond
+	defaultReplyTimeout     = 12 * time.Second
+)
+
+// Front is the local endpoint that applications connect to.
+type Front struct {
+	cfg    FrontConfig
+	relay  relay.Config
+	log    *slog.Logger
+	socks5 socks5Door
+	http   httpDoor
+	gate   gate
+	plain  *forwarder
+
+	ctx    context.Context // of all tunnels; cancelled when a shutdown runs out of time
+	cancel context.CancelCauseFunc
+	quit   chan struct{} // closed when a shutdown begins
+	conns  sync.WaitGroup
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+}
+
+// NewFront returns a front that serves nobody yet.
+func NewFront(cfg FrontConfig) (*Front, error) {
+	if cfg.Dial == nil {
+		return nil, errors.New("socks front: no dial function")
+	}
+	f := &Front{
+		cfg:       cfg,
+		relay:     relay.Config{HalfClosedIdle: cfg.HalfClosedIdle, WriteStall: cfg.WriteStall},
+		log:       orDiscard(cfg.Logger),
+		gate:      gate{limit: max(orDefault(cfg.MaxHandshakes, defaultMaxHandshakes), 0)},
+		quit:      make(chan struct{}),
+		listeners: make(map[net.Listener]struct{}),
+	}
+	f.cfg.HandshakeTimeout = orDefault(cfg.HandshakeTimeout, defaultHandshakeTimeout)
+	f.cfg.OpenTimeout = orDefault(cfg.OpenTimeout, defaultOpenTimeout)
+	f.cfg.ReplyTimeout = orDefault(cfg.ReplyTimeout, defaultReplyTimeout)
+	f.cfg.Users = nil // what is needed of them is in accounts
+	f.socks5 = socks5Door{newNegotiator(noAuth{})}
+	if len(cfg.Users) > 0 {
+		a, err := newAccounts(cfg.Users)
+		if err != nil {
+			return nil, fmt.Errorf("socks front: %w", err)
+		}
+		f.socks5 = socks5Door{newNegotiator(userPass{a})}
+		f.http = httpDoor{a}
+	}
+	f.ctx, f.cancel = context.WithCancelCause(context.Background())
+	f.plain = newForwarder(f)
+	return f, nil
+}
+
+// Serve takes connections from ln until ln is closed or Shutdown is called; then it
+// closes ln and returns, nil after Shutdown. It may be called for several listeners
+// at once.
+func (f *Front) Serve(ln net.Listener) error {
+	if !f.open(ln) {
+		_ = ln.Close()
+		return errors.New("socks front: is shut down")
+	}
+	a := acceptor{ln: ln, log: f.log, quit: f.quit}
+	err := a.run(f.take)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.listeners, ln)
+	_ = ln.Close()
+	if f.closing {
+		return nil
+	}
+	return fmt.Errorf("socks front: accept: %w", err)
+}
+
+func (f *Front) open(ln net.Listener) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closing {
+		return false
+	}
+	f.listeners[ln] = struct{}{}
+	return true
+}
+
+// errShutdown is the cause with which tunnels are ended that outlive a shutdown.
+var errShutdown = errors.New("shutting down")
+
+// Shutdown stops to accept, drops handshakes, and waits for the tunnels to end.
+// When ctx is done first, it resets those that are left and returns the cause.
+// Nothing of the front runs any more when it returns.
+func (f *Front) Shutdown(ctx context.Context) error {
+	f.beginShutdown()
+	f.gate.empty()
+	f.plain.shutdown(ctx)
+	done := make(chan struct{})
+	go f.awaitConns(done)
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("socks front: shut down: %w", context.Cause(ctx))
+	}
+	f.cancel(errShutdown)
+	<-done
+	return err
+}
+
+func (f *Front) beginShutdown() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closing {
+		f.closing = true
+		close(f.quit)
+	}
+	for ln := range f.listeners {
+		_ = ln.Close()
+	}
+}
+
+func (f *Front) awaitConns(done chan<- struct{}) {
+	defer close(done)
+	f.conns.Wait()
+}
+
+// take starts to serve a connection.
+func (f *Front) take(c net.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closing {
+		_ = relay.Reset(c)
+		return
+	}
+	f.conns.Add(1)
+	go f.serve(c)
+}
+
+// serve serves one client from its first byte to its last.
+func (f *Front) serve(c net.Conn) {
+	defer f.conns.Done()
+	defer f.recoverFrom(c)
+	from := addrText(c.RemoteAddr())
+	s, req, d, err := f.handshake(c)
+	if err != nil {
+		f.log.Debug("handshake failed", "from", from, "err", err)
+		farewell(c, req.owed)
+		return
+	}
+	start := time.Now()
+	if _, plain := d.(plainDoor); plain {
+		err := f.plain.serve(s)
+		f.log.Debug("http client ended", "from", from, "took", time.Since(start), "err", err)
+		return
+	}
+	up, down, err := f.tunnel(s, req, d)
+	f.log.Debug("tunnel ended", "from", from, "to", req.target.String(),
+		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
+}
+
+// recoverFrom keeps a defect in the service of one client from ending all others.
+func (f *Front) recoverFrom(c net.Conn) {
+	if r := recover(); r != nil {
+		f.log.Error("panic while serving a client", "from", addrText(c.RemoteAddr()), "err", r, "stack", string(debug.Stack()))
+		_ = relay.Reset(c)
+	}
+}
+
+// handshake reads a request within the time for it. The request is never nil.
+func (f *Front) handshake(c net.Conn) (*sniffed, *request, door, error) {
+	leave := f.gate.enter(c)
+	defer leave()
+	ctx := f.ctx
+	if limit := f.cfg.HandshakeTimeout; limit > 0 {
+		_ = c.SetDeadline(time.Now().Add(limit)) // a closed one shows itself below
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	s, err := sniff(c)
+	if err != nil {
+		return nil, &request{}, nil, fmt.Errorf("read first byte: %w", err)
+	}
+	d := f.doorFor(s.head[0])
+	if d == nil {
+		return nil, &request{}, nil, fmt.Errorf("first byte 0x%02x is of no protocol served here", s.head[0])
+	}
+	req, err := d.enter(ctx, s)
+	if err != nil {
+		return nil, req, nil, err
+	}
+	if f.shuttingDown() {
+		return nil, &request{}, nil, errShutdown
+	}
+	return s, req, d, c.SetDeadline(time.Time{})
+}
+
+func (f *Front) shuttingDown() bool {
+	select {
+	case <-f.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+func orDiscard(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return l
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+func addrText(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}

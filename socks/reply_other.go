@@ -1,0 +1,8 @@
+//go:build !windows
+
+package socks
+
+var platformReplies []struct {
+	err   error
+	reply Reply
+}
