@@ -1,0 +1,164 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mpsocks/mpsocks/internal/tcpsock"
+)
+
+// Settings of every TCP connection between client and egress.
+const (
+	// handshakeTimeout bounds TCP and TLS together. A path that needs longer is
+	// of no use to the programs that wait.
+	handshakeTimeout = 10 * time.Second
+	// notSentLowat is what a carrier's kernel may hold unsent at the start; the
+	// session sets it by the path's rate once that is known.
+	notSentLowat = 32 << 10
+	// userTimeout ends a connection whose data stays unacknowledged: RFC 5482.
+	// A session has long moved on by then; without it a dead connection lives
+	// for a quarter of an hour.
+	userTimeout = 15 * time.Second
+)
+
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}
+
+// A carrier is one TLS connection over a path.
+type carrier struct {
+	conn    *tls.Conn
+	tcp     *net.TCPConn
+	binding []byte
+}
+
+// abort drops the connection without a word.
+func (c *carrier) abort() { _ = tcpsock.Abort(c.tcp) }
+
+// A pathDialer connects to the egress over one path. It looks at the machine's
+// interfaces and asks for the egress's addresses anew each time it dials: both
+// change while a path lives.
+type pathDialer struct {
+	path   PathConfig
+	number int      // place among the paths
+	egress []string // HOST:PORTs
+	tls    *tls.Config
+	names  resolver
+	netifs func() (netifs, error)
+	lowat  int // 0: the system's
+	mptcp  bool
+}
+
+// dial connects to the egress by the best way that works.
+func (d *pathDialer) dial(ctx context.Context) (*carrier, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	targets, err := d.targets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return race(ctx, len(targets), stagger, func(ctx context.Context, i int) (*carrier, error) {
+		return d.connect(ctx, &targets[i])
+	}, (*carrier).abort)
+}
+
+func (d *pathDialer) targets(ctx context.Context) ([]target, error) {
+	egress, err := resolveAll(ctx, d.names, d.egress)
+	if err != nil {
+		return nil, err
+	}
+	all, err := d.netifs()
+	if err != nil {
+		return nil, err
+	}
+	return d.path.targets(all, d.number, egress)
+}
+
+// connect makes one connection and finds out whether the egress is behind it: a
+// captive portal accepts connections too.
+func (d *pathDialer) connect(ctx context.Context, t *target) (*carrier, error) {
+	tcp, err := dialTCP(ctx, t, d.mptcp)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %v: %w", t.addr, reason(err))
+	}
+	tune(tcp, d.lowat)
+	conn, err := clientHandshake(ctx, tcp, d.tls)
+	if err != nil {
+		return nil, fmt.Errorf("handshake with %v: %w", t.addr, reason(err))
+	}
+	secret, err := binding(conn)
+	if err != nil {
+		_ = tcpsock.Abort(tcp)
+		return nil, err
+	}
+	return &carrier{conn: conn, tcp: tcp, binding: secret}, nil
+}
+
+// dialTCP connects to t, by the kernel's MPTCP if wanted and possible. Otherwise
+// paths are our own business: MPTCP below would spread one path over all lines.
+func dialTCP(ctx context.Context, t *target, mptcp bool) (*net.TCPConn, error) {
+	nd := net.Dialer{KeepAliveConfig: keepAlive}
+	nd.SetMultipathTCP(mptcp)
+	if t.source.IsValid() {
+		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.source, 0))
+	}
+	if t.device != "" {
+		nd.Control = func(network, _ string, c syscall.RawConn) error { return controlDevice(network, c, t) }
+	}
+	network := "tcp6"
+	if t.addr.Addr().Is4() {
+		network = "tcp4"
+	}
+	c, err := nd.DialContext(ctx, network, t.addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
+}
+
+// controlDevice ties a socket that is being made to t's interface.
+func controlDevice(network string, c syscall.RawConn, t *target) error {
+	var inner error
+	if err := c.Control(func(fd uintptr) { inner = bindDevice(network, fd, t) }); err != nil {
+		return err
+	}
+	return inner
+}
+
+// tune sets what both sides set. Where a system lacks an option the connection
+// works without it.
+func tune(c *net.TCPConn, lowat int) {
+	s := tcpsock.Of(c)
+	_ = s.SetNoDelay(true)
+	_ = s.SetUserTimeout(userTimeout)
+	if lowat > 0 {
+		_ = s.SetNotSentLowat(lowat)
+	}
+}
+
+// reason drops what the standard library puts around the cause of a failed
+// dial: addresses, which our own text has already, and the name of the call.
+func reason(err error) error {
+	var op *net.OpError
+	for errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: %w", errSource, err)
+	case errors.Is(err, syscall.ENETUNREACH):
+		return ErrNoRoute
+	}
+	return err
+}

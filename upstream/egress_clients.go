@@ -1,0 +1,89 @@
+package upstream
+
+import (
+	"context"
+	"slices"
+)
+
+// A link is something of a client's that ends when the client is removed: a
+// session or a connection.
+type link struct {
+	client ClientKey
+	end    func()                // does not block
+	flush  func(context.Context) // waits until what was written has arrived; may be nil
+	status func() egressLink
+	idle   func() bool // whether it carries nothing yet; may be nil
+}
+
+// egressLink is what a link has to say in Status.
+type egressLink struct {
+	streams int
+	paths   []PathStatus
+}
+
+// clientOf returns the name of the client with that key, or "". It takes the
+// same time for every key.
+func (e *Egress) clientOf(k PublicKey) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	name := ""
+	for i := range e.clients {
+		if e.clients[i].Key.equal(k) {
+			name = e.clients[i].Name
+		}
+	}
+	return name
+}
+
+// Clients returns who may use the egress.
+func (e *Egress) Clients() []ClientKey {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.clients)
+}
+
+// SetClients changes who may use the egress. What a client has open ends when he
+// is no longer in the list with the same name and key.
+func (e *Egress) SetClients(list []ClientKey) error {
+	if err := checkClients(list); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.clients = slices.Clone(list)
+	e.mu.Unlock()
+	for _, l := range e.linksOf(func(l *link) bool { return !slices.Contains(list, l.client) }) {
+		l.end()
+	}
+	return nil
+}
+
+// join notes a link. False means that it must not live: the client has been
+// removed meanwhile, or the egress closes.
+func (e *Egress) join(l *link) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing || !slices.Contains(e.clients, l.client) {
+		return false
+	}
+	e.links[l] = struct{}{}
+	return true
+}
+
+func (e *Egress) leave(l *link) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.links, l)
+}
+
+// linksOf returns the links that match.
+func (e *Egress) linksOf(match func(*link) bool) []*link {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []*link
+	for l := range e.links {
+		if match(l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}

@@ -1,0 +1,42 @@
+package upstream
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Status shows all clients' connections. A path's name is the client's, and
+// behind it the session's.
+func (e *Egress) Status() Status {
+	e.mu.Lock()
+	state := stateListening
+	if e.closing {
+		state = stateDraining
+	}
+	e.mu.Unlock()
+	if e.ctx.Err() != nil {
+		state = stateClosed
+	}
+	st := Status{Role: "egress", Session: SessionStatus{State: state}, Paths: []PathStatus{}}
+	for _, l := range e.linksOf(func(*link) bool { return true }) {
+		part := l.status()
+		st.Session.Streams += part.streams
+		st.Paths = append(st.Paths, part.paths...)
+	}
+	slices.SortFunc(st.Paths, func(a, b PathStatus) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Remote, b.Remote))
+	})
+	setShares(st.Paths)
+	return st
+}
+
+// EgressCounters counts what has come to the egress's port since the start.
+type EgressCounters struct {
+	Accepted uint64            // connections
+	Refused  map[string]uint64 // of them, by reason
+}
+
+// Counters returns what has been counted so far.
+func (e *Egress) Counters() EgressCounters {
+	return EgressCounters{Accepted: e.accepted.Load(), Refused: e.refused.snapshot()}
+}
