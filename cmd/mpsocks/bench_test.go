@@ -1,0 +1,117 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mpsocks/mpsocks/bench"
+)
+
+func TestBenchList(t *testing.T) {
+	got := mpsocks(t, "", "bench", "lab", "--list")
+	if got.code != exitOK {
+		t.Fatalf("bench lab --list = %+v", got)
+	}
+	for _, want := range []string{"equal", "low-rate", "mptcp", "tcp", "download", "failover"} {
+		if !strings.Contains(got.out, "  "+want+" ") {
+			t.Errorf("no %s in:\n%s", want, got.out)
+		}
+	}
+}
+
+func TestBenchUsage(t *testing.T) {
+	for _, tc := range []struct{ args, want string }{
+		{"lab --scenario dance", "dance"},
+		{"lab --scenario quick,equal", "quick"},
+		{"lab --transport pigeon", "pigeon"},
+		{"lab --workload dance", "dance"},
+		{"lab --runs 0", "--runs"},
+		{"lab now", "now"},
+		{"compare one", "arg"},
+		{"report", "arg"},
+	} {
+		got := mpsocks(t, "", append([]string{"bench"}, strings.Fields(tc.args)...)...)
+		if got.code != exitUsage || !strings.Contains(got.err, tc.want) {
+			t.Errorf("bench %s = %+v, want code 2 and %q", tc.args, got, tc.want)
+		}
+	}
+}
+
+// benchResults writes results of a download with the given goodputs.
+func benchResults(t *testing.T, goodput ...float64) (dir string) {
+	t.Helper()
+	res := &bench.Results{
+		Schema: bench.Schema, Complete: true, Scenes: []bench.Scene{{Name: "s", Title: "two lines"}}, Ways: []bench.Way{{Name: "mptcp"}},
+		Works: []bench.Work{{Name: "download", Metrics: bench.Workloads()[0].Metrics}},
+	}
+	for i, v := range goodput {
+		res.Runs = append(res.Runs, bench.Run{
+			Scenario: "s", Transport: "mptcp", Workload: "download", Rep: i + 1, Attempt: 1, Metrics: map[string]float64{"goodput": v},
+		})
+	}
+	res.Summarize()
+	dir = filepath.Join(t.TempDir(), "results")
+	if err := res.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestBenchCompare(t *testing.T) {
+	slow, fast := benchResults(t, 10, 11, 12, 13), benchResults(t, 20, 21, 22, 23)
+	for _, tc := range []struct {
+		a, b string
+		code int
+		want string
+	}{
+		{slow, fast, exitOK, "1 better, 0 worse"},
+		{fast, slow, exitFailure, "0 better, 1 worse"},
+		{slow, filepath.Join(slow, bench.ResultsFile), exitOK, "1 the same"},
+	} {
+		if got := mpsocks(t, "", "bench", "compare", tc.a, tc.b); got.code != tc.code || !strings.Contains(got.out, tc.want) {
+			t.Errorf("compare %s %s = %+v, want code %d and %q", tc.a, tc.b, got, tc.code, tc.want)
+		}
+	}
+	if got := mpsocks(t, "", "bench", "compare", slow, t.TempDir()); got.code != exitFailure {
+		t.Errorf("compare with an empty folder = %+v", got)
+	}
+}
+
+func TestBenchReport(t *testing.T) {
+	if got := mpsocks(t, "", "bench", "report", benchResults(t, 10, 11)); got.code != exitOK || !strings.Contains(got.out, "two lines") {
+		t.Errorf("report = %+v", got)
+	}
+}
+
+func TestTransportKnown(t *testing.T) {
+	for name, want := range map[string]bool{"mptcp": true, "tcp": true, "pigeon": false} {
+		if got := transportKnown(name); got != want {
+			t.Errorf("transportKnown(%s) = %v", name, got)
+		}
+	}
+	all := benchTransports("self")
+	chosen, err := chooseTransports(all, []string{"tcp", "mptcp"})
+	if err != nil || len(chosen) != 2 || chosen[0].Name != "tcp" {
+		t.Errorf("chooseTransports = %v, %v", chosen, err)
+	}
+}
+
+func TestMPTCPCounts(t *testing.T) {
+	const netstat = "TcpExt: A B\nTcpExt: 1 2\nMPTcpExt: MPCapableSYNTX MPCapableFallbackACK MPCapableFallbackSYNACK MPJoinSynAckRx\nMPTcpExt: %\n"
+	read := func(values string) mptcpCounts { return parseMPTCP(strings.ReplaceAll(netstat, "%", values)) }
+	for _, tc := range []struct {
+		before, after, want string
+	}{
+		{"1 0 0 1", "11 0 0 11", "about 2 subflows"},
+		{"1 0 0 1", "11 2 3 11", "5 of 10 connections fell back"},
+		{"1 0 0 1", "1 0 0 1", "plain TCP"},
+	} {
+		if got := read(tc.after).since(read(tc.before)); !strings.Contains(got, tc.want) {
+			t.Errorf("from %s to %s: %q, want %q", tc.before, tc.after, got, tc.want)
+		}
+	}
+	if got := parseMPTCP("TcpExt: A\nTcpExt: 1\n").since(mptcpCounts{}); !strings.Contains(got, "no MPTCP") {
+		t.Errorf("without MPTCP: %q", got)
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mpsocks/mpsocks/bench"
+)
+
+func benchReportCmd(e env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "report DIR",
+		Short:   "Print the table of results that are there",
+		Long:    "report prints the table of DIR/results.json again.",
+		Example: "  mpsocks bench report out",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			res, err := bench.Load(args[0])
+			if err != nil {
+				return err
+			}
+			return res.WriteTable(e.out)
+		},
+	}
+}
+
+// errWorse is what a comparison ends with for a CI to see.
+var errWorse = errors.New("worse than before")
+
+func benchCompareCmd(e env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare A.json B.json",
+		Short: "Say what changed from A to B beyond noise",
+		Long: "compare prints what differs from A to B by more than noise: by the Mann-Whitney U test at 5 %\n" +
+			"with four repetitions or more; with fewer the samples must not overlap and differ by 10 %. It\n" +
+			"ends with 1 when something is worse, for use in a CI.",
+		Example: "  mpsocks bench compare old/results.json new/results.json\n  mpsocks bench compare old new",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var both [2]*bench.Results
+			for i, name := range args {
+				res, err := bench.Load(name)
+				if err != nil {
+					return err
+				}
+				both[i] = res
+			}
+			changes := bench.Compare(both[0], both[1])
+			if len(changes) == 0 {
+				return fmt.Errorf("%s and %s have no measurement in common", args[0], args[1])
+			}
+			if err := bench.WriteChanges(e.out, changes); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(changes, func(c bench.Change) bool { return c.Verdict == bench.Worse }) {
+				return errWorse
+			}
+			return nil
+		},
+	}
+}

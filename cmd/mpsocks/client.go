@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mpsocks/mpsocks/configs"
+	"github.com/mpsocks/mpsocks/internal/logging"
+)
+
+func clientCmd(e env) *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "client -c FILE",
+		Short: "Run the client: the local proxy port",
+		Long: "client opens the local proxy port and keeps a session with the egress over all paths. It logs\n" +
+			"`ready` when the port is open; SIGTERM or Ctrl-C lets connections finish, a second one does not.",
+		Example: "  mpsocks client -c client.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := need(c, "config", file); err != nil {
+				return err
+			}
+			return runClient(c.Context(), e, file)
+		},
+	}
+	configFlag(c, &file, "the client's configuration")
+	return c
+}
+
+func runClient(ctx context.Context, e env, file string) error {
+	cfg, err := configs.LoadClient(file)
+	if err != nil {
+		return err
+	}
+	parts, err := newClientParts(cfg)
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(e, cfg.Log)
+	if err != nil {
+		return err
+	}
+	defer log.Close(logFlush)
+	side, err := openClient(parts, log.Logger)
+	if err != nil {
+		return err
+	}
+	loops, err := side.start(ctx)
+	if err != nil {
+		side.stop(ended())
+		return err
+	}
+	log.Info("ready", side.ready()...)
+	s := service{log: log.Logger, drain: cfg.Drain, serve: loops, stop: side.stop}
+	return s.run(ctx, e.signals)
+}
+
+// logFlush is how long the end of the program waits for whoever reads the log.
+const logFlush = time.Second
+
+func newLogger(e env, l configs.Log) (*logging.Logger, error) {
+	return logging.New(logging.Options{Out: e.err, Level: l.Level, Format: l.Format, Color: e.color})
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/mpsocks/mpsocks/configs"
+	"github.com/mpsocks/mpsocks/internal/admin"
+	"github.com/mpsocks/mpsocks/socks"
+	"github.com/mpsocks/mpsocks/upstream"
+)
+
+// clientParts is everything that a client is made of, before it exists.
+type clientParts struct {
+	upstream upstream.ClientConfig
+	front    socks.FrontConfig
+	listen   []string
+	admin    string // empty: no admin port
+}
+
+// newClientParts maps the file, and finds what is wrong with its values. What
+// it accepts can still fail to start only for what the machine is doing, such
+// as a port that is taken.
+func newClientParts(cfg *configs.Client) (clientParts, error) {
+	up, err := clientConfig(cfg)
+	if err != nil {
+		return clientParts{}, err
+	}
+	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, admin: cfg.Admin.Listen}
+	// Making them without serving them is how they check their settings.
+	c, err := upstream.NewClient(p.upstream)
+	if err != nil {
+		return clientParts{}, cfg.Problem("", err.Error())
+	}
+	front := p.front
+	front.Dial = c.Dial
+	_, err = socks.NewFront(front)
+	if err = errors.Join(c.Close(), err); err != nil {
+		return clientParts{}, cfg.Problem("socks", err.Error())
+	}
+	return p, nil
+}
+
+// clientSide is a client whose ports are open.
+type clientSide struct {
+	up        *upstream.Client
+	front     *socks.Front
+	listeners []net.Listener
+	admin     *admin.Server // nil: off
+}
+
+// openClient opens the ports, so that one that is taken is known at once.
+func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
+	c := &clientSide{}
+	p.upstream.Logger, p.front.Logger = log, log
+	var err error
+	if c.up, err = upstream.NewClient(p.upstream); err != nil {
+		return nil, err
+	}
+	p.front.Dial = c.up.Dial
+	if c.front, err = socks.NewFront(p.front); err != nil {
+		c.stop(ended())
+		return nil, err
+	}
+	for _, addr := range p.listen {
+		ln, err := listenTCP(addr)
+		if err != nil {
+			c.stop(ended())
+			return nil, fmt.Errorf("socks.listen: %w", err)
+		}
+		c.listeners = append(c.listeners, ln)
+	}
+	if c.admin, err = openAdmin(p.admin, func() any { return c.up.Status() }, log); err != nil {
+		c.stop(ended())
+		return nil, err
+	}
+	return c, nil
+}
+
+// start begins to connect to the egress and returns the loops that serve.
+func (c *clientSide) start(ctx context.Context) ([]func() error, error) {
+	if err := c.up.Start(ctx); err != nil {
+		return nil, err
+	}
+	var loops []func() error
+	for _, ln := range c.listeners {
+		loops = append(loops, func() error { return c.front.Serve(ln) })
+	}
+	if c.admin != nil {
+		loops = append(loops, c.admin.Serve)
+	}
+	return loops, nil
+}
+
+// stop ends everything: first the programs' connections, which may take until
+// ctx ends, then what they go through, then the view on it.
+func (c *clientSide) stop(ctx context.Context) {
+	if c.front != nil {
+		_ = c.front.Shutdown(ctx) // an error says that time was up
+	}
+	for _, ln := range c.listeners {
+		_ = ln.Close() // for those that were never served
+	}
+	_ = c.up.Close()
+	closeAdmin(ctx, c.admin)
+}
+
+// ready are the words of the log line that says so.
+func (c *clientSide) ready() []any {
+	words := []any{"socks", addrs(c.listeners), "state", c.up.Status().Session.State}
+	if c.admin != nil {
+		words = append(words, "admin", c.admin.Addr())
+	}
+	return words
+}
+
+// addrs lists where listeners listen.
+func addrs(listeners []net.Listener) string {
+	all := make([]string, len(listeners))
+	for i, ln := range listeners {
+		all[i] = ln.Addr().String()
+	}
+	return strings.Join(all, ",")
+}
+
+// listenTCP opens a port for plain TCP: Go's listeners speak kernel MPTCP by
+// default, which costs and gains nothing on the way to a local program.
+func listenTCP(addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	return lc.Listen(context.Background(), "tcp", addr)
+}
+
+// openAdmin opens the admin port, if there is to be one.
+func openAdmin(listen string, status func() any, log *slog.Logger) (*admin.Server, error) {
+	if listen == "" {
+		return nil, nil
+	}
+	s, err := admin.New(admin.Config{Listen: listen, Status: status, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("admin.listen: %w", err)
+	}
+	return s, nil
+}
+
+func closeAdmin(ctx context.Context, s *admin.Server) {
+	if s != nil {
+		_ = s.Shutdown(ctx) // an error says that time was up
+	}
+}
+
+// ended is a context whose time is up.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/mpsocks/mpsocks/configs"
+	"github.com/mpsocks/mpsocks/mptcp"
+	"github.com/mpsocks/mpsocks/socks"
+	"github.com/mpsocks/mpsocks/upstream"
+)
+
+// loadIdentity reads the key file that a configuration names. Its error names
+// the line that names the file.
+func loadIdentity(src *configs.Source, file string) (upstream.Identity, error) {
+	id, err := upstream.LoadIdentity(file)
+	if err != nil {
+		return id, src.Problem("identity", err.Error())
+	}
+	return id, nil
+}
+
+// sessionMemory is what one session gets at most: enough for a gigabit per second
+// over half a second.
+const sessionMemory = 64 << 20
+
+// Bounds of autoMemory: a sixteenth of the machine, within what is of any use.
+const (
+	minAutoMemory = 16 << 20
+	maxAutoMemory = 512 << 20
+)
+
+// autoMemory is what data on its way may take when nobody says.
+func autoMemory() int64 {
+	return min(max(machineMemory()/16, minAutoMemory), maxAutoMemory)
+}
+
+// sessionConfig maps what both sides may say about sessions. Off is negative
+// on both sides of the mapping.
+func sessionConfig(s configs.Session, memory int64) *mptcp.Config {
+	if memory == 0 {
+		memory = autoMemory()
+	}
+	total := int(min(memory, math.MaxInt)) // 32-bit machines count to 2 GiB
+	congestion := s.Congestion
+	if congestion == configs.DefaultCongestion {
+		congestion = ""
+	}
+	return &mptcp.Config{
+		Linger: s.Linger, Congestion: congestion,
+		Memory: min(total, sessionMemory), Budget: total,
+	}
+}
+
+// clientConfig maps the client's file to what reaches the egress.
+func clientConfig(c *configs.Client) (upstream.ClientConfig, error) {
+	id, err := loadIdentity(&c.Source, c.Identity)
+	if err != nil {
+		return upstream.ClientConfig{}, err
+	}
+	u := upstream.ClientConfig{
+		Egress:    c.Egress.Address,
+		EgressKey: upstream.PublicKey(c.Egress.Key),
+		Identity:  id,
+		Transport: c.Transport,
+		Session:   sessionConfig(c.Session, c.Memory),
+	}
+	for _, p := range c.Paths {
+		u.Paths = append(u.Paths, upstream.PathConfig{
+			Name: p.Name, Interface: p.Interface, Source: p.Source, Egress: p.Egress, Role: p.Role,
+		})
+	}
+	return u, nil
+}
+
+// frontConfig maps the client's file to what programs connect to.
+func frontConfig(c *configs.Client) socks.FrontConfig {
+	f := socks.FrontConfig{Optimistic: c.Socks.Reply == "optimistic"}
+	if c.Socks.Users != nil {
+		f.Users = make(map[string]string, len(c.Socks.Users))
+		for name, secret := range c.Socks.Users {
+			f.Users[name] = credential(secret)
+		}
+	}
+	return f
+}
+
+// credential marks a password as one, unless it is marked or a bcrypt hash.
+func credential(secret string) string {
+	if strings.HasPrefix(secret, "$2") || strings.HasPrefix(secret, "plain:") {
+		return secret
+	}
+	return "plain:" + secret
+}
+
+// egressConfig maps the egress's file to what clients connect to.
+func egressConfig(e *configs.Egress) (upstream.EgressConfig, error) {
+	id, err := loadIdentity(&e.Source, e.Identity)
+	if err != nil {
+		return upstream.EgressConfig{}, err
+	}
+	u := upstream.EgressConfig{Listen: e.Listen, QUIC: e.QUIC, Identity: id, Session: sessionConfig(e.Session, e.Memory)}
+	for _, c := range e.Clients {
+		u.Clients = append(u.Clients, upstream.ClientKey{Name: c.Name, Key: upstream.PublicKey(c.Key)})
+	}
+	return u, nil
+}
+
+// targetRules maps the egress's file to what it connects to. Every entry that
+// is wrong becomes a problem of its line.
+func targetRules(e *configs.Egress) (socks.TargetRules, error) {
+	rules, err := socks.ParseTargetRules(e.Targets.Allow, e.Targets.Deny)
+	if err == nil {
+		return rules, nil
+	}
+	var ps configs.Problems
+	for _, err := range unjoin(err) {
+		key, text := "targets", err.Error()
+		if bad, ok := errors.AsType[*socks.EntryError](err); ok {
+			key = fmt.Sprintf("targets.%s[%d]", bad.List, bad.Index)
+			text = fmt.Sprintf("%q: %v", bad.Entry, bad.Err)
+		}
+		ps = append(ps, e.Problem(key, text))
+	}
+	return rules, ps
+}
+
+// unjoin returns the errors that errors.Join put together.
+func unjoin(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}

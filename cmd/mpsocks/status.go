@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mpsocks/mpsocks/configs"
+	"github.com/mpsocks/mpsocks/internal/admin"
+)
+
+// askFlags say which program is asked, and how its answer is shown.
+type askFlags struct {
+	config string
+	admin  string
+	json   bool
+}
+
+func (f *askFlags) add(c *cobra.Command) {
+	configFlag(c, &f.config, "ask the client or egress that runs with this file")
+	c.Flags().StringVar(&f.admin, "admin", configs.DefaultClientAdmin, "admin address to ask; without it also the egress's, "+configs.DefaultEgressAdmin)
+	c.Flags().BoolVar(&f.json, "json", false, "print the answer as JSON")
+}
+
+// address is the admin port to ask.
+func (f *askFlags) address(c *cobra.Command) (string, error) {
+	if f.config == "" {
+		return f.admin, nil
+	}
+	if c.Flags().Changed("admin") {
+		return "", usagef("--config and --admin both say whom to ask; give one")
+	}
+	client, egress, err := configs.Load(f.config)
+	if err != nil {
+		return "", err
+	}
+	var src *configs.Source
+	var listen string
+	if client != nil {
+		src, listen = &client.Source, client.Admin.Listen
+	} else {
+		src, listen = &egress.Source, egress.Admin.Listen
+	}
+	if listen == "" {
+		return "", src.Problem("admin.listen", "is off, so nobody can be asked")
+	}
+	return listen, nil
+}
+
+// fetch asks for path.
+func (f *askFlags) fetch(c *cobra.Command, path string) (json.RawMessage, error) {
+	addr, err := f.address(c)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := admin.Fetch(c.Context(), addr, path)
+	if errors.Is(err, syscall.ECONNREFUSED) && f.config == "" && !c.Flags().Changed("admin") {
+		if other, oerr := admin.Fetch(c.Context(), configs.DefaultEgressAdmin, path); oerr == nil {
+			return other, nil // no client runs here, but an egress does
+		}
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("nothing answers at %s: is a client or egress running, and is this its admin.listen?", addr)
+	}
+	return answer, err
+}
+
+func statusCmd(e env) *cobra.Command {
+	var f askFlags
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Show the session and the paths of the client or egress that runs here",
+		Example: "  mpsocks status\n  mpsocks status --json\n  mpsocks status -c /etc/mpsocks/egress.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			answer, err := f.fetch(c, "/status")
+			if err != nil || f.json {
+				return printJSON(e, answer, err)
+			}
+			var s statusView
+			if err := json.Unmarshal(answer, &s); err != nil {
+				return fmt.Errorf("read the status: %w", err)
+			}
+			return printStatus(e.out, s)
+		},
+	}
+	f.add(c)
+	return c
+}
+
+// printJSON passes an answer on as it came.
+func printJSON(e env, answer json.RawMessage, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(answer)
+	return err
+}
