@@ -46,7 +46,6 @@ var rooms = []room{
 	{"internal/admin/...", nil},
 	{"internal/logging", nil},
 	{"internal/archtest", nil},
-	{"internal/pin", nil},
 }
 
 // covers says whether pattern stands for dir.
