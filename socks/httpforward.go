@@ -124,6 +124,8 @@ func (w *forwarder) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			refuse(rw, http.StatusProxyAuthRequired, "user name and password required")
 			return
 		}
+		// A target may answer while it is still being sent to; by default net/http would take the rest of the request away then.
+		_ = http.NewResponseController(rw).EnableFullDuplex()
 		w.proxy.ServeHTTP(rw, r)
 	}
 }

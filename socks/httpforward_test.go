@@ -20,7 +20,7 @@ func throughFront(t *testing.T, front string, user *url.Userinfo) *http.Client {
 	return &http.Client{Transport: way}
 }
 
-// origin answers with what it was asked and sent.
+// origin answers with what it was asked and sent, while it is being sent.
 func origin(t *testing.T) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +31,7 @@ func origin(t *testing.T) *httptest.Server {
 			}
 		}
 		w.Header().Set("X-Uri", r.RequestURI)
+		_ = http.NewResponseController(w).EnableFullDuplex()
 		_, _ = io.Copy(w, r.Body)
 	}))
 	t.Cleanup(s.Close)
