@@ -130,7 +130,7 @@ func (s *Session) nextView(now proto.Instant) time.Duration {
 // attempt dials once and makes what comes of it a subflow.
 func (p *path) attempt(try time.Duration) {
 	s := p.s
-	ctx, cancel := context.WithTimeout(s.ctx, try)
+	ctx, cancel := withPatience(s.ctx, try)
 	defer cancel()
 	if !p.begin(cancel) {
 		return
@@ -142,7 +142,7 @@ func (p *path) attempt(try time.Duration) {
 	s.mu.Lock()
 	p.dialing = nil
 	if err != nil {
-		p.failed(err)
+		p.failed(overdue(ctx, err))
 	}
 	s.unlock()
 	select {

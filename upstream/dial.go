@@ -12,13 +12,18 @@ import (
 	"time"
 
 	"github.com/mpsocks/mpsocks/internal/tcpsock"
+	"github.com/mpsocks/mpsocks/mptcp"
 )
 
 // Settings of every TCP connection between client and egress.
 const (
-	// handshakeTimeout bounds TCP and TLS together. A path that needs longer is
-	// of no use to the programs that wait.
-	handshakeTimeout = 10 * time.Second
+	// handshakeTimeout bounds TCP, and then TLS. A path that needs longer is of no
+	// use to the programs that wait; but where TCP took its time, TLS may take
+	// handshakeTrips times as long: its handshake is 3 KB, which is 10 s of a line
+	// of 2.4 kbit/s.
+	handshakeTimeout     = 10 * time.Second
+	handshakeTrips       = 20
+	handshakeTimeoutMost = 30 * time.Second
 	// notSentLowat is what a carrier's kernel may hold unsent at the start; the
 	// session sets it by the path's rate once that is known.
 	notSentLowat = 32 << 10
@@ -56,9 +61,7 @@ type pathDialer struct {
 
 // dial connects to the egress by the best way that works.
 func (d *pathDialer) dial(ctx context.Context) (*carrier, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	targets, err := d.targets(ctx)
+	targets, err := within(ctx, handshakeTimeout, d.targets)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +85,16 @@ func (d *pathDialer) targets(ctx context.Context) ([]target, error) {
 // connect makes one connection and finds out whether the egress is behind it: a
 // captive portal accepts connections too.
 func (d *pathDialer) connect(ctx context.Context, t *target) (*carrier, error) {
-	tcp, err := dialTCP(ctx, t, d.mptcp)
+	start := time.Now()
+	tcp, err := within(ctx, handshakeTimeout, func(ctx context.Context) (*net.TCPConn, error) { return dialTCP(ctx, t, d.mptcp) })
 	if err != nil {
 		return nil, fmt.Errorf("connect to %v: %w", t.addr, reason(err))
 	}
 	tune(tcp, d.lowat)
-	conn, err := clientHandshake(ctx, tcp, d.tls)
+	rtt := time.Since(start)
+	mptcp.Connected(ctx, rtt)
+	limit := min(max(handshakeTimeout, handshakeTrips*rtt), handshakeTimeoutMost)
+	conn, err := within(ctx, limit, func(ctx context.Context) (*tls.Conn, error) { return clientHandshake(ctx, tcp, d.tls) })
 	if err != nil {
 		return nil, fmt.Errorf("handshake with %v: %w", t.addr, reason(err))
 	}
@@ -99,11 +106,22 @@ func (d *pathDialer) connect(ctx context.Context, t *target) (*carrier, error) {
 	return &carrier{conn: conn, tcp: tcp, binding: secret}, nil
 }
 
-// dialTCP connects to t, by the kernel's MPTCP if wanted and possible. Otherwise
+// within does one step of a dial in at most limit.
+func within[T any](ctx context.Context, limit time.Duration, step func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	v, err := step(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		err = context.DeadlineExceeded // also where whoever asked for the dial ran out of patience, and only cancelled it
+	}
+	return v, err
+}
+
+// dialTCP connects to t, by the kernel's MPTCP if multipath is wanted and possible. Otherwise
 // paths are our own business: MPTCP below would spread one path over all lines.
-func dialTCP(ctx context.Context, t *target, mptcp bool) (*net.TCPConn, error) {
+func dialTCP(ctx context.Context, t *target, multipath bool) (*net.TCPConn, error) {
 	nd := net.Dialer{KeepAliveConfig: keepAlive}
-	nd.SetMultipathTCP(mptcp)
+	nd.SetMultipathTCP(multipath)
 	if t.source.IsValid() {
 		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.source, 0))
 	}

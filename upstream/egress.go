@@ -45,7 +45,7 @@ type EgressConfig struct {
 	Session *mptcp.Config // settings of sessions; nil: their defaults
 	Logger  *slog.Logger  // nil: nothing is logged
 
-	HandshakeTimeout time.Duration // of TLS on a new connection; default 10 s
+	HandshakeTimeout time.Duration // of TLS on a new connection; default 30 s
 	// Handshakes bounds how many are under way; default 1,024. HandshakesSource
 	// bounds those from one address; default 256.
 	Handshakes, HandshakesSource int
@@ -56,7 +56,7 @@ func (cfg EgressConfig) withDefaults() EgressConfig {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.HandshakeTimeout <= 0 {
-		cfg.HandshakeTimeout = handshakeTimeout
+		cfg.HandshakeTimeout = handshakeTimeoutMost
 	}
 	if cfg.Handshakes <= 0 {
 		cfg.Handshakes = defaultHandshakes

@@ -17,8 +17,9 @@ import (
 const (
 	retryMin = 250 * time.Millisecond
 	retryMax = 5 * time.Second
-	// establishTime bounds one attempt: the slowest path's handshakes.
-	establishTime = 15 * time.Second
+	// establishTime bounds one attempt: the slowest path's handshakes. Paths that
+	// do not even connect give up long before.
+	establishTime = 45 * time.Second
 	// provenAfter is how long a session must have lived for its end to be bad
 	// luck. One that ends sooner was refused.
 	provenAfter = 5 * time.Second

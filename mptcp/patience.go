@@ -1,0 +1,53 @@
+package mptcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// patience is the time that an attempt to connect a path has. Until TCP stands it is short, because a lost SYN is better sent anew than waited for through
+// the kernel's backoff; afterwards it follows the round trip that showed: over a few kbit/s a TLS handshake alone takes many seconds.
+type patience struct {
+	timer *time.Timer
+	least time.Duration
+}
+
+// Round trips that a handshake may take once TCP stands, and the longest time it may. A slow line shows by its round trip: a SYN of 60 octets
+// takes a fiftieth of the time of the 3 KB of a handshake.
+const (
+	patientTrips = 20
+	patientMost  = 30 * time.Second
+)
+
+type patienceKey struct{}
+
+// withPatience returns a context that ends after d unless Connected is called on it.
+func withPatience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &patience{least: d, timer: time.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })}
+	return context.WithValue(ctx, patienceKey{}, p), func() {
+		p.timer.Stop()
+		cancel(nil)
+	}
+}
+
+// Connected tells the attempt that ctx belongs to that its TCP connection stands and took rtt to do so. A Path's Dial calls it with the context it was given,
+// so that what follows (TLS, MP_CAPABLE or MP_JOIN) has time by the line's own round trip, at most 30 s, rather than what was left of the time to connect.
+// Without it the time to connect, about 3 s, is all there is. It does nothing on other contexts.
+func Connected(ctx context.Context, rtt time.Duration) {
+	p, ok := ctx.Value(patienceKey{}).(*patience)
+	if !ok || !p.timer.Stop() {
+		return // too late, or nobody's attempt
+	}
+	p.timer.Reset(max(p.least, min(patientTrips*rtt, patientMost)))
+}
+
+// overdue is err, in words if patience ended what failed with it.
+func overdue(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+	}
+	return err
+}
