@@ -22,7 +22,8 @@ type Config struct {
 	KeepAlive time.Duration
 	// HandshakeTimeout bounds MP_CAPABLE and MP_JOIN on a connected carrier. Default 10 s.
 	HandshakeTimeout time.Duration
-	// MaxStreams is how many streams the peer may have open at a time. Default 16,384.
+	// MaxStreams is how many streams the peer may have open at a time. Default of a Listener 16,384; of Dial none, because a responder need not open
+	// any: one that does so without being allowed to loses the subflow.
 	MaxStreams int
 	// StreamWindow is the receive window a stream opens with, in octets. Default 256 KiB.
 	StreamWindow int
@@ -55,7 +56,8 @@ const (
 	defaultMemory       = 64 << 20
 )
 
-func (c *Config) orDefault() *Config {
+// orDefault fills in what is not set; streams is the default of MaxStreams.
+func (c *Config) orDefault(streams int) *Config {
 	d := Config{}
 	if c != nil {
 		d = *c
@@ -71,7 +73,7 @@ func (c *Config) orDefault() *Config {
 		d.HandshakeTimeout = defaultHandshake
 	}
 	if d.MaxStreams <= 0 {
-		d.MaxStreams = defaultMaxStreams
+		d.MaxStreams = streams
 	}
 	if d.StreamWindow <= 0 {
 		d.StreamWindow = defaultStreamWindow

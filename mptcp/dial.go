@@ -19,7 +19,7 @@ var errLostRace = errors.New("another path was quicker")
 // Dial starts a session over the given paths, all at once, and returns when the first of them carries it. The others join by themselves, and paths that
 // fail are dialled again for as long as the session lives. Dial fails when ctx ends, or as soon as the first attempts of all paths have failed.
 func Dial(ctx context.Context, cfg *Config, paths ...Path) (*Session, error) {
-	s := newSession(cfg.orDefault())
+	s := newSession(cfg.orDefault(0))
 	usable := 0
 	for _, p := range paths {
 		if p.Role != RoleNever {

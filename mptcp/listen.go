@@ -45,7 +45,7 @@ type Listener struct {
 // NewListener returns a listener.
 func NewListener(cfg *Config) *Listener {
 	l := &Listener{
-		cfg: cfg.orDefault(), tokens: key.NewTokens(random),
+		cfg: cfg.orDefault(defaultMaxStreams), tokens: key.NewTokens(random),
 		sessions: make(map[key.Token]*Session), joining: make(map[key.Token]int), grants: make(map[key.Token]int),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -58,7 +58,7 @@ func TestHandleGarbage(t *testing.T) {
 		"tls":                        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + string(long[:600]),
 		"empty record":               "\x00\x00\x00\x00",
 		"long payload":               "\x00\xff\xff\xff" + string(long),
-		"payload":                    string(proto.AppendCapable(nil, (&Config{}).orDefault().hello(defaultMemory))[:1]) + "\x00\x00\x01" + string(long[:600]),
+		"payload":                    string(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory))[:1]) + "\x00\x00\x01" + string(long[:600]),
 		"capable without hello":      "\x01\x00\x00\x00\x1e\x04\x01\x01",
 		"capable of version 0":       "\x01\x00\x00\x00\x1e\x04\x00\x01",
 		"option longer than its end": "\x01\x00\x00\x00\x1e\xff\x01\x01",
@@ -90,7 +90,7 @@ func TestHandleGarbage(t *testing.T) {
 
 // A handshake has its time, however its octets dribble in, and wherever they stop.
 func TestHandleSlow(t *testing.T) {
-	whole := proto.AppendCapable(nil, (&Config{}).orDefault().hello(defaultMemory))
+	whole := proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory))
 	for _, n := range []int{0, 1, len(whole) - 1, len(whole)} {
 		t.Run(fmt.Sprintf("stops after %d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -405,7 +405,7 @@ func TestAcceptEnds(t *testing.T) {
 		}
 		early.Close()
 		c, done := knock(t, l, netsim.NewPath("a", wan), "late")
-		c.Write(proto.AppendCapable(nil, (&Config{}).orDefault().hello(defaultMemory)))
+		c.Write(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory)))
 		if h := <-done; !errors.Is(h.err, net.ErrClosed) || h.took > 0 {
 			t.Errorf("a connection to a closed listener was handled for %v: %v; want net.ErrClosed at once", h.took, h.err)
 		}

@@ -110,7 +110,8 @@ func (s *Session) OpenStream(ctx context.Context) (*Stream, error) {
 	return s.newStream(ps), nil
 }
 
-// AcceptStream waits for a stream the peer opened.
+// AcceptStream waits for a stream the peer opened. Streams come in the order in which they show themselves here, which paths of different speed make
+// another than that of their opening.
 func (s *Session) AcceptStream(ctx context.Context) (*Stream, error) {
 	stop := context.AfterFunc(ctx, s.wakeAccept)
 	defer stop()

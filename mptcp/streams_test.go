@@ -13,7 +13,7 @@ import (
 // Both sides open streams; ids tell who did.
 func TestStreamIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := dialled(t, nil, wan, slow)
+		w := dialled(t, &Config{MaxStreams: 10}, wan, slow)
 		for i := range 5 {
 			for parity, ends := range [2][2]*Session{{w.client, w.server}, {w.server, w.client}} {
 				a, err := ends[0].OpenStream(t.Context())
@@ -36,6 +36,16 @@ func TestStreamIDs(t *testing.T) {
 			}
 		}
 		w.wantNoStreams()
+	})
+}
+
+// A client that does not say otherwise lets the responder open none.
+func TestResponderOpensNoStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dialled(t, nil, wan)
+		if _, err := w.server.OpenStream(t.Context()); !errors.Is(err, ErrStreamLimit) {
+			t.Fatalf("OpenStream of the responder: %v, want %v", err, ErrStreamLimit)
+		}
 	})
 }
 
@@ -80,7 +90,7 @@ func TestStreamLimit(t *testing.T) {
 	})
 }
 
-// Streams wait to be accepted, with what came for them, in their order; those that end meanwhile too.
+// Streams wait to be accepted, with what came for them; those that end meanwhile too.
 func TestAcceptBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := dialled(t, nil, wan)
@@ -94,14 +104,16 @@ func TestAcceptBacklog(t *testing.T) {
 			c.Close()
 		}
 		time.Sleep(5 * time.Second)
+		seen := make(map[uint32]bool)
 		for i := range n {
 			s, err := w.server.AcceptStream(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := io.ReadAll(s); len(got) != 1 || got[0] != byte(i) || err != nil {
-				t.Errorf("stream %d: read %v, %v", i, got, err)
+			if got, err := io.ReadAll(s); len(got) != 1 || got[0] != byte(s.ID()/2) || err != nil || seen[s.ID()] {
+				t.Errorf("stream %d, the %dth accepted: read %v, %v", s.ID(), i, got, err)
 			}
+			seen[s.ID()] = true
 			s.Close()
 		}
 		w.wantNoStreams()

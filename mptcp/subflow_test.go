@@ -38,7 +38,7 @@ func (c *forgeConn) Write(b []byte) (int, error) {
 func TestForgedRecords(t *testing.T) {
 	for name, forge := range map[string]string{
 		"option longer than its end":      "\x01\x00\x00\x00\x1e\xff\x01\x01",
-		"MP_CAPABLE":                      string(proto.AppendCapable(nil, (&Config{}).orDefault().hello(1))),
+		"MP_CAPABLE":                      string(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(1))),
 		"payload without mapping":         "\x00\x00\x00\x01x",
 		"mapping that does not fit":       "\x04\x00\x00\x00" + "\x1e\x0e\x20\x04\x00\x00\x00\x01\x00\x00\x00\x01\x00\x05" + "\x01\x01",
 		"stream that was never opened":    "\x07\x00\x00\x01" + "\x1e\x08\xf0\x00\x00\x00\x00\x09" + "\x1e\x12\x20\x0c\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x01" + "\x01\x01" + "x",

@@ -14,7 +14,6 @@ const (
 	lowSendBuffer = 64 << 10  // and then
 	maxSendBuffer = 16 << 20
 	maxEdge       = 1 << 30 // how far ahead of what was sent a peer's credit is believed
-	minOpenCredit = 16      // streams the peer may have open more than it has, before it is told so
 )
 
 // streamsOut is what the sending halves of all streams share.
@@ -34,50 +33,6 @@ type flowIn struct {
 	grown    int // octets of window that streams have beyond their first
 	islands  int // buffers beyond a gap
 	lastData Instant
-}
-
-// streamIDs hands out and follows stream numbers.
-type streamIDs struct {
-	client              bool
-	opened, mayOpen     uint32 // by us
-	peerOpened, peerMay uint32
-	peerClosed          uint32
-	slots               uint32 // streams the peer may have at a time
-}
-
-func newStreamIDs(client bool, local, peer uint32) streamIDs {
-	return streamIDs{client: client, mayOpen: peer, peerMay: local, slots: local}
-}
-
-func (ids *streamIDs) open() (StreamID, bool) {
-	if ids.opened >= ids.mayOpen || ids.opened >= 1<<31-1 {
-		return 0, false
-	}
-	id := StreamID(ids.opened * 2)
-	if !ids.client {
-		id++
-	}
-	ids.opened++
-	return id, true
-}
-
-// ours reports whether this side opens streams of that parity.
-func (ids *streamIDs) ours(id StreamID) bool { return (id%2 == 0) == ids.client }
-
-func (ids *streamIDs) closed(id StreamID) {
-	if !ids.ours(id) {
-		ids.peerClosed++
-	}
-}
-
-// grant raises the number of streams the peer may open, once enough have closed to make that worth telling.
-func (ids *streamIDs) grant() bool {
-	may := ids.peerClosed + ids.slots
-	if may < ids.peerMay+min(minOpenCredit, max(ids.slots/2, 1)) {
-		return false
-	}
-	ids.peerMay = may
-	return true
 }
 
 // sendRoom returns how many octets may be appended to st: enough to keep all paths busy for the longest round trip, and a small

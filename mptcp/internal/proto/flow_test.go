@@ -41,20 +41,6 @@ func TestStreamLimit(t *testing.T) {
 	}
 }
 
-func TestStreamIDsOfOneSlot(t *testing.T) {
-	ids := newStreamIDs(false, 1, 1)
-	for i := range 1000 {
-		if ids.peerMay != uint32(i+1) {
-			t.Fatalf("after %d streams the peer may open %d", i, ids.peerMay)
-		}
-		ids.peerOpened++
-		ids.closed(StreamID(2 * i))
-		if !ids.grant() {
-			t.Fatalf("no new credit after stream %d of one at a time", i)
-		}
-	}
-}
-
 // TestRoom fills a stream's send buffer: the application is told when there is room again.
 func TestRoom(t *testing.T) {
 	d := onePath(t)

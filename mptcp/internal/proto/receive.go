@@ -296,18 +296,18 @@ func (s *Session) streamOf(in *incoming) (*Stream, error) {
 		}
 		return nil, s.owesGone(in)
 	}
+	if s.ids.slots == 0 {
+		return nil, violation("stream %d opened by a side that may open none", in.id)
+	}
 	if index >= s.ids.peerMay {
 		return nil, tooMuch("stream %d opened, only %d are allowed", in.id, s.ids.peerMay)
 	}
-	if index < s.ids.peerOpened {
+	if !s.ids.arrive(index) {
 		return nil, s.owesGone(in)
 	}
-	for ; s.ids.peerOpened <= index; s.ids.peerOpened++ { // those between are on their way on another subflow
-		id := StreamID(s.ids.peerOpened*2) | in.id&1
-		in.st = s.newStream(id)
-		s.trace(in.now, "stream:accepted", trace.Num("stream", id))
-		s.emit(Event{Kind: EventOpened, Stream: in.st})
-	}
+	in.st = s.newStream(in.id)
+	s.trace(in.now, "stream:accepted", trace.Num("stream", in.id))
+	s.emit(Event{Kind: EventOpened, Stream: in.st})
 	return in.st, nil
 }
 

@@ -190,8 +190,8 @@ func (sim *sim) quiet() {
 				sim.fatalf("at the end: %v", p)
 			}
 		}
-		if p.s.ids.peerClosed != p.s.ids.peerOpened {
-			sim.fatalf("%s: %d streams opened by the peer, %d closed", p.name, p.s.ids.peerOpened, p.s.ids.peerClosed)
+		if ids := &p.s.ids; ids.peerClosed != ids.peerOpened || len(ids.skipped) > 0 {
+			sim.fatalf("%s: %d streams opened by the peer, %d closed, skipped %v", p.name, ids.peerOpened, ids.peerClosed, ids.skipped)
 		}
 	}
 	for i, a := range sim.peers[0].apps {
