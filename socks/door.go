@@ -2,10 +2,15 @@ package socks
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 
 	"github.com/things-go/go-socks5/statute"
+
+	"github.com/mpsocks/mpsocks/internal/relay"
 )
 
 // door is one protocol that clients speak to the front. It reads a request and puts
@@ -20,17 +25,23 @@ type door interface {
 	refused(err error) []byte
 }
 
-// doorFor chooses by the client's first byte; nil means a stranger.
-func (f *Front) doorFor(first byte) door {
-	switch first {
-	case statute.VersionSocks5:
-		return f.socks5
-	case 'C': // CONNECT
-		return f.http
-	case 'G', 'P', 'H', 'D', 'O', 'T': // the other methods of HTTP
-		return plainDoor{}
+// doorFor chooses by what the client has sent first.
+func (f *Front) doorFor(s *sniffed) (door, error) {
+	first := s.head[0]
+	if first == statute.VersionSocks5 {
+		return f.socks5, nil
 	}
-	return nil
+	if !isTokenByte(first) {
+		return nil, fmt.Errorf("first byte 0x%02x: %w", first, errNotServed)
+	}
+	method, err := s.method()
+	switch {
+	case err != nil:
+		return nil, err
+	case method == http.MethodConnect:
+		return f.http, nil
+	}
+	return plainDoor{}, nil
 }
 
 // sniffed is a client's connection of which the first bytes have been read.
@@ -56,6 +67,32 @@ func sniff(c net.Conn) (*sniffed, error) {
 	return &sniffed{Conn: c, head: buf[:n]}, nil
 }
 
+// more reads more of the client's first bytes.
+func (s *sniffed) more() error {
+	buf := make([]byte, sniffSize)
+	n, err := s.Conn.Read(buf)
+	s.head = append(s.head, buf[:n]...)
+	if n == 0 && err != nil {
+		s.err = err
+		return err
+	}
+	return nil
+}
+
+// CloseWrite ends the stream to the client, and leaves the other direction.
+func (s *sniffed) CloseWrite() error { return closeWrite(s.Conn) }
+
+// Reset closes the connection so that the client sees it broken.
+func (s *sniffed) Reset() error { return relay.Reset(s.Conn) }
+
+// closeWrite ends the stream that c sends, if c can do that alone.
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 func (s *sniffed) Read(p []byte) (int, error) {
 	if len(s.head) > 0 {
 		n := copy(p, s.head)
@@ -78,10 +115,17 @@ func (socks5Door) granted(bound netip.AddrPort) []byte { return replyBytes(Reply
 
 func (socks5Door) refused(err error) []byte { return replyBytes(ReplyFor(err), netip.AddrPort{}) }
 
-// plainDoor is for the other methods of HTTP: the whole connection is the forwarder's, request by request.
+// plainDoor is for the other methods of HTTP: the whole connection is the forwarder's, request by request. The head of the first one is
+// read here, where the time and the number of those who have not yet said anything are bounded.
 type plainDoor struct{}
 
-func (plainDoor) enter(context.Context, *sniffed) (*request, error) { return &request{}, nil }
+func (plainDoor) enter(_ context.Context, c *sniffed) (*request, error) {
+	err := c.readHead()
+	if errors.As(err, new(*httpRefusal)) {
+		return &request{owed: httpDoor{}.refused(err)}, err
+	}
+	return &request{}, err
+}
 
 func (plainDoor) granted(netip.AddrPort) []byte { return nil }
 

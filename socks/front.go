@@ -50,6 +50,7 @@ const (
 	defaultMaxHandshakes    = 1024
 	defaultOpenTimeout      = 1800 * time.Millisecond
 	defaultReplyTimeout     = 12 * time.Second
+	defaultHalfClosedIdle   = 60 * time.Second // relay's own, for what does not go through it
 )
 
 // Front is the local endpoint that applications connect to.
@@ -230,9 +231,9 @@ func (f *Front) handshake(c net.Conn) (*sniffed, *request, door, error) {
 	if err != nil {
 		return nil, &request{}, nil, fmt.Errorf("read first byte: %w", err)
 	}
-	d := f.doorFor(s.head[0])
-	if d == nil {
-		return nil, &request{}, nil, fmt.Errorf("first byte 0x%02x is of no protocol served here", s.head[0])
+	d, err := f.doorFor(s)
+	if err != nil {
+		return nil, &request{}, nil, err
 	}
 	req, err := d.enter(ctx, s)
 	if err != nil {

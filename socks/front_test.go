@@ -147,7 +147,7 @@ func TestStrangers(t *testing.T) {
 			})
 		})
 	}
-	for _, said := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "PUT / HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"} {
+	for _, said := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "PUT / HTTP/1.1\r\nHost: x\r\n\r\n", "COPY / HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		t.Run(said[:3], func(t *testing.T) {
 			inFront(t, FrontConfig{Dial: noEgress}, func(t *testing.T, _ *Front, connect func() net.Conn) {
 				c := connect()

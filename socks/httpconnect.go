@@ -31,6 +31,8 @@ func (e *httpRefusal) Error() string {
 
 const httpHint = "this port is a SOCKS5 and HTTP proxy, not a web server: set it as the proxy and ask for a whole http:// URL"
 
+const authHint = "user name and password required: those of socks.users in the client's configuration"
+
 // connectHead is what matters of the head of an HTTP CONNECT request.
 type connectHead struct {
 	target         Target
@@ -45,9 +47,6 @@ func readConnectHead(r *bufio.Reader) (connectHead, error) {
 	req, err := http.ReadRequest(r)
 	if err != nil {
 		return connectHead{}, &httpRefusal{http.StatusBadRequest, "malformed request"}
-	}
-	if req.Method != http.MethodConnect {
-		return connectHead{}, &httpRefusal{http.StatusMethodNotAllowed, httpHint}
 	}
 	var h connectHead
 	if h.target, err = ParseTarget(req.RequestURI); err != nil {
@@ -122,7 +121,7 @@ func (d httpDoor) check(ctx context.Context, c *sniffed, head connectHead) error
 		err = d.accounts.verify(ctx, sourceIP(c.RemoteAddr()), head.name, head.password)
 	}
 	if errors.Is(err, errAuth) {
-		return &httpRefusal{http.StatusProxyAuthRequired, "user name and password required"}
+		return &httpRefusal{http.StatusProxyAuthRequired, authHint}
 	}
 	return err
 }
@@ -134,24 +133,12 @@ func (httpDoor) granted(netip.AddrPort) []byte {
 // refused answers with a status that says what the SOCKS reply would say, and one
 // line for people. Nothing the client sent is repeated to it.
 func (httpDoor) refused(err error) []byte {
-	reply := ReplyFor(err)
-	status, text := reply.HTTPStatus(), reply.String()
-	if status == http.StatusBadGateway && errors.Is(err, context.DeadlineExceeded) {
-		status = http.StatusGatewayTimeout
-	}
-	var settled *httpRefusal
-	if errors.As(err, &settled) {
-		status, text = settled.status, settled.hint
-	}
-	return httpAnswer(status, text)
+	return httpAnswer(httpWords(err))
 }
 
 func httpAnswer(status int, text string) []byte {
 	extra := ""
-	switch status {
-	case http.StatusMethodNotAllowed:
-		extra = "Allow: CONNECT\r\n"
-	case http.StatusProxyAuthRequired:
+	if status == http.StatusProxyAuthRequired {
 		extra = "Proxy-Authenticate: Basic realm=\"mpsocks\"\r\n"
 	}
 	body := "mpsocks: " + text + "\n"

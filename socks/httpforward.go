@@ -7,27 +7,34 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/mpsocks/mpsocks/internal/relay"
 )
 
-// Times of plain HTTP proxying. A client that keeps its connection without a request, and a target that is kept without one, are let go.
+// Bounds of plain HTTP proxying. A client that keeps its connection without a request, and a target that is kept without one, are let go.
 const (
 	forwardIdle       = 60 * time.Second
 	forwardTargetIdle = 30 * time.Second
+	forwardTargets    = 8               // idle connections kept for one client
+	forwardContinue   = 1 * time.Second // for a target to say whether it wants the content (RFC 9110 section 10.1.1)
+	forwardAnswerHead = 256 << 10       // bytes of an answer's head
 	refusedLinger     = 2 * time.Second
-	forwardTargets    = 8 // idle connections kept to one target
 )
 
 // forwarder serves requests in absolute-form (RFC 9112 section 3.2.2): what clients send a proxy for plain http URLs. HTTP itself, with its
 // persistent connections, upgrades and hop-by-hop headers, is net/http's business; the forwarder only says where connections come from
 // and what is refused.
+//
+// It sends no Via (RFC 9110 section 7.6.3 wants one), neither to targets nor back: nothing else that goes through this program tells a
+// target that there is a proxy, and common servers answer whoever sends a Via without compression. What a Via is for, seeing a loop, is
+// done otherwise: what reaches a proxy as if it were the target is in origin-form, and that is refused here.
 type forwarder struct {
 	f     *Front
 	proxy *httputil.ReverseProxy
-	way   *http.Transport
 
 	start  sync.Once
 	server *http.Server
@@ -37,27 +44,10 @@ type forwarder struct {
 
 func newForwarder(f *Front) *forwarder {
 	w := &forwarder{f: f, conns: handover{c: make(chan net.Conn), closed: make(chan struct{})}}
-	w.way = &http.Transport{
-		DialContext:         w.dial,
-		DisableCompression:  true, // what the client did not ask for it must not get
-		MaxIdleConnsPerHost: forwardTargets,
-		IdleConnTimeout:     forwardTargetIdle,
-	}
 	quiet := slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)
 	w.proxy = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.Host = r.In.Host
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // a proxy does not change it (RFC 9110 section 7.7)
-			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-				if v, there := r.In.Header[name]; there {
-					r.Out.Header[name] = v // ReverseProxy takes them away; what the client says of itself is its own
-				}
-			}
-			if _, named := r.In.Header["User-Agent"]; !named {
-				r.Out.Header["User-Agent"] = nil // keep net/http from adding its own
-			}
-		},
-		Transport:     w.way,
+		Rewrite:       rewrite,
+		Transport:     ownWay{},
 		FlushInterval: -1, // a proxy holds nothing back
 		ErrorHandler:  w.failed,
 		ErrorLog:      quiet,
@@ -69,8 +59,91 @@ func newForwarder(f *Front) *forwarder {
 		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:               maxHTTPHead,
 		ErrorLog:                     quiet,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, httpClientKey{}, c)
+		},
 	}
 	return w
+}
+
+// newWay returns a way to targets for one client.
+func (w *forwarder) newWay() *http.Transport {
+	return &http.Transport{
+		DialContext:            w.dial,
+		DisableCompression:     true, // what the client did not ask for it must not get
+		MaxIdleConns:           forwardTargets,
+		IdleConnTimeout:        forwardTargetIdle,
+		ExpectContinueTimeout:  forwardContinue,
+		MaxResponseHeaderBytes: forwardAnswerHead,
+	}
+}
+
+// ownWay sends each request by its client's own way.
+type ownWay struct{}
+
+func (ownWay) RoundTrip(r *http.Request) (*http.Response, error) {
+	return clientOf(r.Context()).way.RoundTrip(r)
+}
+
+// rewrite makes the request to the target of the one from the client: the same, but for what net/http has taken away as hop-by-hop.
+func rewrite(r *httputil.ProxyRequest) {
+	r.Out.Host = r.In.Host
+	setTarget(r.Out, originForm(r.In.RequestURI))
+	r.Out.Trailer = r.In.Trailer // filled when the content has been read
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if v, there := r.In.Header[name]; there {
+			r.Out.Header[name] = v // ReverseProxy takes them away; what the client says of itself is its own
+		}
+	}
+	if _, named := r.In.Header["User-Agent"]; !named {
+		r.Out.Header["User-Agent"] = nil // keep net/http from adding its own
+	}
+	if hops, limited, _ := maxForwards(r.In); limited {
+		r.Out.Header.Set("Max-Forwards", strconv.FormatUint(hops-1, 10)) // 0 is not forwarded
+	}
+}
+
+// originForm returns what follows the host in the absolute-form of an http URL, byte for byte: servers tell /a%2Fb from /a/b, and sign
+// what they were sent (RFC 9112 section 3.2.1).
+func originForm(uri string) string {
+	rest := uri[len("http://"):]
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return ""
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	}
+	return rest[i:]
+}
+
+// setTarget has r ask for target, in spite of net/url, which writes an URL in its own way. A target that begins with two slashes cannot
+// stand alone there, so it goes in absolute-form if need be, which every server understands (RFC 9112 section 3.2.2).
+func setTarget(r *http.Request, target string) {
+	u := r.URL
+	switch {
+	case target == "" && r.Method == http.MethodOptions:
+		u.Opaque = "*" // RFC 9112 section 3.2.4
+	case target == "":
+		u.Opaque = "/"
+	case !strings.HasPrefix(target, "//"):
+		u.Opaque = target
+	case u.RequestURI() == target:
+		return
+	default:
+		u.Opaque = "//" + u.Host + target
+	}
+	u.RawQuery, u.ForceQuery = "", false
+}
+
+// maxForwards returns how many more proxies may forward a request (RFC 9110 section 7.6.2), if it is one that counts them.
+func maxForwards(r *http.Request) (hops uint64, limited bool, err error) {
+	text := r.Header.Get("Max-Forwards")
+	if text == "" || r.Method != http.MethodOptions && r.Method != http.MethodTrace {
+		return 0, false, nil
+	}
+	hops, err = strconv.ParseUint(text, 10, 32)
+	return hops, true, err
 }
 
 // serve serves one client's requests until its connection has ended.
@@ -79,7 +152,7 @@ func (w *forwarder) serve(c net.Conn) error {
 		w.served = make(chan struct{})
 		go w.run()
 	})
-	t := &tracked{Conn: c, ended: make(chan struct{})}
+	t := newHTTPClient(c, w.newWay(), orDefault(w.f.cfg.HalfClosedIdle, defaultHalfClosedIdle))
 	select {
 	case w.conns.c <- t:
 	case <-w.conns.closed:
@@ -109,29 +182,48 @@ func (w *forwarder) shutdown(ctx context.Context) {
 		_ = w.server.Close()
 		<-w.served
 	}
-	w.way.CloseIdleConnections()
 }
 
 // ServeHTTP forwards one request.
 func (w *forwarder) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	c := clientOf(r.Context())
+	asterisk := r.RequestURI == "*" && r.Method == http.MethodOptions // about this proxy (RFC 9110 section 9.3.7)
+	hops, limited, err := maxForwards(r)
 	switch {
 	case r.Method == http.MethodConnect:
 		refuse(rw, http.StatusBadRequest, "CONNECT needs a connection of its own")
-	case !r.URL.IsAbs() || r.URL.Scheme != "http" || r.URL.Host == "":
+	case !asterisk && (!r.URL.IsAbs() || r.URL.Scheme != "http" || r.URL.Host == ""):
 		refuse(rw, http.StatusBadRequest, httpHint)
+	case r.URL.User != nil: // RFC 9110 section 4.2.4
+		refuse(rw, http.StatusBadRequest, "a URL must not have a user name in it")
+	case w.permit(c, r) != nil:
+		refuse(rw, http.StatusProxyAuthRequired, authHint)
+	case err != nil:
+		refuse(rw, http.StatusBadRequest, "Max-Forwards is not a number")
+	case asterisk, limited && hops == 0 && r.Method == http.MethodOptions:
+		rw.Header().Set("Content-Length", "0")
+	case limited && hops == 0: // TRACE: a page must not get at what its browser sends a proxy
+		refuse(rw, http.StatusMethodNotAllowed, "TRACE is not answered here")
 	default:
-		if err := w.permit(r); err != nil {
-			refuse(rw, http.StatusProxyAuthRequired, "user name and password required")
-			return
-		}
-		// A target may answer while it is still being sent to; by default net/http would take the rest of the request away then.
-		_ = http.NewResponseController(rw).EnableFullDuplex()
-		w.proxy.ServeHTTP(rw, r)
+		w.forward(rw, r, c)
 	}
 }
 
+func (w *forwarder) forward(rw http.ResponseWriter, r *http.Request, c *httpClient) {
+	// A target may answer while it is still being sent to; by default net/http would take the rest of the request away then.
+	_ = http.NewResponseController(rw).EnableFullDuplex()
+	rw.Header()["Content-Type"] = nil // keep net/http from guessing one
+	defer func() {
+		if r := recover(); r != nil {
+			_ = relay.Reset(c.Conn) // an answer that is cut must not look like a whole one
+			panic(r)
+		}
+	}()
+	w.proxy.ServeHTTP(rw, r)
+}
+
 // permit checks the client's name and password, if the front wants any.
-func (w *forwarder) permit(r *http.Request) error {
+func (w *forwarder) permit(c *httpClient, r *http.Request) error {
 	a := w.f.http.accounts
 	if a == nil {
 		return nil
@@ -140,43 +232,43 @@ func (w *forwarder) permit(r *http.Request) error {
 	if !ok {
 		return errAuth
 	}
-	from, err := net.ResolveTCPAddr("tcp", r.RemoteAddr)
-	if err != nil {
-		return errAuth
-	}
-	return a.verify(r.Context(), sourceIP(from), name, password)
+	return a.verify(r.Context(), sourceIP(c.RemoteAddr()), name, password)
 }
 
 // dial connects to a target through the egress.
 func (w *forwarder) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	target, err := ParseTarget(address)
 	if err != nil {
-		return nil, err
+		return nil, &unreached{err}
 	}
 	egress, err := w.f.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &unreached{err}
 	}
 	ctx, stop := w.f.replyContext(ctx)
 	defer stop()
 	h := Handshake{Target: target}
 	if _, err := h.Do(ctx, egress); err != nil {
 		_ = relay.Reset(egress)
-		return nil, err
+		return nil, &unreached{err}
 	}
 	return egress, nil
 }
 
+// unreached marks an error as one of getting a connection to a target, as opposed to one of using it.
+type unreached struct{ error }
+
+func (e *unreached) Unwrap() error { return e.error }
+
 // failed answers for a target that could not be reached.
 func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
 	w.f.log.Debug("request failed", "from", r.RemoteAddr, "to", r.URL.Host, "err", err)
-	reply := ReplyFor(err)
-	var settled *ReplyError
-	if !errors.As(err, &settled) {
+	if !errors.As(err, new(*unreached)) {
 		refuse(rw, http.StatusBadGateway, "the target ended the connection before it answered")
 		return
 	}
-	refuse(rw, reply.HTTPStatus(), reply.String())
+	status, text := httpWords(err)
+	refuse(rw, status, text)
 }
 
 // refuse answers with a status and one line for people, and ends the connection. Nothing the client sent is repeated to it.
@@ -188,21 +280,11 @@ func refuse(rw http.ResponseWriter, status int, text string) {
 	if status == http.StatusProxyAuthRequired {
 		h.Set("Proxy-Authenticate", `Basic realm="mpsocks"`)
 	}
+	if status == http.StatusMethodNotAllowed {
+		h.Set("Allow", "CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
+	}
 	rw.WriteHeader(status)
 	_, _ = rw.Write([]byte("mpsocks: " + text + "\n"))
-}
-
-// tracked is a connection whose end can be waited for.
-type tracked struct {
-	net.Conn
-	once  sync.Once
-	ended chan struct{}
-}
-
-// Close ends the connection.
-func (t *tracked) Close() error {
-	defer t.once.Do(func() { close(t.ended) })
-	return t.Conn.Close()
 }
 
 // handover is a net.Listener whose connections are given to it.

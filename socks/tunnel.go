@@ -79,8 +79,11 @@ func (f *Front) dial(ctx context.Context) (net.Conn, error) {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	return nil, &ReplyError{Reply: replyForUpstream(err), Err: fmt.Errorf("open stream to egress: %w", err)}
+	return nil, &ReplyError{Reply: replyForUpstream(err), Err: fmt.Errorf("%w: %w", errNoEgress, err)}
 }
+
+// errNoEgress is a way to the egress that could not be had.
+var errNoEgress = errors.New("open stream to egress")
 
 // errEgressSilent is the end of the time the egress has, for a connection to it as
 // for its reply.

@@ -1,0 +1,101 @@
+package socks
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// httpClient is one client of the forwarder: its connection, and the connections to targets that were made for it. These are nobody
+// else's, because some targets let in whoever uses a connection on which somebody has once given a password (NTLM, Negotiate).
+type httpClient struct {
+	net.Conn
+	way *http.Transport
+	// patience is how long a client that has finished sending may wait for its answer; negative: for ever.
+	patience time.Duration
+
+	once  sync.Once
+	ended chan struct{}
+
+	mu      sync.Mutex
+	stopped chan struct{} // closed while the read deadline lies in the past
+}
+
+type httpClientKey struct{}
+
+func newHTTPClient(c net.Conn, way *http.Transport, patience time.Duration) *httpClient {
+	return &httpClient{Conn: c, way: way, patience: patience, ended: make(chan struct{}), stopped: make(chan struct{})}
+}
+
+// clientOf returns the client of a request.
+func clientOf(ctx context.Context) *httpClient {
+	c, _ := ctx.Value(httpClientKey{}).(*httpClient)
+	return c
+}
+
+// Read reads from the client. net/http reads one byte ahead while it answers, and takes an end of stream for a client that has left. It may
+// as well be one that has finished sending and waits, so that this read does not end before the answer has, or the client's patience.
+func (c *httpClient) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 || err != io.EOF || len(p) != 1 {
+		return n, err
+	}
+	var expired <-chan time.Time
+	if c.patience >= 0 {
+		timer := time.NewTimer(c.patience)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	c.mu.Lock()
+	stopped := c.stopped
+	c.mu.Unlock()
+	select {
+	case <-stopped:
+		return 0, os.ErrDeadlineExceeded
+	case <-c.ended:
+		return 0, net.ErrClosed
+	case <-expired:
+		return 0, io.EOF
+	}
+}
+
+// SetReadDeadline also stops a Read that waits by itself; net/http does so when the answer is complete.
+func (c *httpClient) SetReadDeadline(at time.Time) error {
+	c.stop(!at.IsZero() && !at.After(time.Now()))
+	return c.Conn.SetReadDeadline(at)
+}
+
+// SetDeadline is SetReadDeadline for both directions.
+func (c *httpClient) SetDeadline(at time.Time) error {
+	c.stop(!at.IsZero() && !at.After(time.Now()))
+	return c.Conn.SetDeadline(at)
+}
+
+func (c *httpClient) stop(stop bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.stopped:
+		if !stop {
+			c.stopped = make(chan struct{})
+		}
+	default:
+		if stop {
+			close(c.stopped)
+		}
+	}
+}
+
+// CloseWrite ends the stream to the client, and leaves the other direction.
+func (c *httpClient) CloseWrite() error { return closeWrite(c.Conn) }
+
+// Close ends the connection, and those to targets that are idle.
+func (c *httpClient) Close() error {
+	defer c.once.Do(func() { close(c.ended) })
+	defer c.way.CloseIdleConnections()
+	return c.Conn.Close()
+}
