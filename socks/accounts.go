@@ -79,9 +79,9 @@ func (a *accounts) parse(name, entry string) (credential, error) {
 	return credential{hash: []byte(entry)}, nil
 }
 
-func (a *accounts) digest(password string) digest {
+func (a *accounts) digest(text string) digest {
 	m := hmac.New(sha256.New, a.key[:])
-	m.Write([]byte(password))
+	m.Write([]byte(text))
 	return digest(m.Sum(nil))
 }
 
@@ -89,15 +89,18 @@ func (a *accounts) digest(password string) digest {
 var errAuth = errors.New("wrong user name or password")
 
 // verify checks a name and a password that came from source. It is slow for a
-// source that has often been wrong, and gives up when ctx is done.
+// source that has often been wrong, and gives up when ctx is done. A password that
+// is looked at costs the same whoever it is for; one that comes too soon, or that
+// was wrong a moment ago, is not looked at.
 func (a *accounts) verify(ctx context.Context, source netip.Addr, name, password string) error {
+	g := &guess{source: source, name: a.digest(name), both: a.digest(name + "\x00" + password)}
 	for waited := false; ; waited = true {
 		select {
 		case a.turn <- struct{}{}:
 		case <-ctx.Done():
 			return fmt.Errorf("check password: %w", context.Cause(ctx))
 		}
-		wait, err := a.verifyNow(source, name, password, waited)
+		wait, err := a.verifyNow(g, name, password, waited)
 		<-a.turn
 		if wait == 0 {
 			return err
@@ -113,9 +116,12 @@ func (a *accounts) verify(ctx context.Context, source netip.Addr, name, password
 }
 
 // verifyNow checks at once, or says how long the source has to wait before that.
-func (a *accounts) verifyNow(source netip.Addr, name, password string, waited bool) (time.Duration, error) {
+func (a *accounts) verifyNow(g *guess, name, password string, waited bool) (time.Duration, error) {
+	if a.penalties.isRepeated(g, time.Now()) {
+		return 0, fmt.Errorf("user %q, the same as before: %w", name, errAuth)
+	}
 	if !waited {
-		wait, ok := a.penalties.wait(source, time.Now())
+		wait, ok := a.penalties.wait(g, time.Now())
 		if !ok {
 			return 0, fmt.Errorf("user %q, too many attempts: %w", name, errAuth)
 		}
@@ -124,10 +130,10 @@ func (a *accounts) verifyNow(source netip.Addr, name, password string, waited bo
 		}
 	}
 	if !a.fits(name, password) {
-		a.penalties.failed(source, time.Now())
+		a.penalties.failed(g, time.Now())
 		return 0, fmt.Errorf("user %q: %w", name, errAuth)
 	}
-	a.penalties.succeeded(source)
+	a.penalties.succeeded(g)
 	return 0, nil
 }
 

@@ -3,6 +3,7 @@ package socks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -113,7 +114,7 @@ func TestWrongPasswordsGetSlower(t *testing.T) {
 			return time.Since(start), err
 		}
 		for i, want := range []time.Duration{0, 0, 0, 0, 0, 1, 2, 4, 8} {
-			if took, err := try("wrong"); took != want*time.Second || err == nil {
+			if took, err := try(fmt.Sprint("wrong", i)); took != want*time.Second || err == nil {
 				t.Errorf("attempt %d took %v, %v; want %v", i, took, err, want*time.Second)
 			}
 		}
@@ -130,6 +131,50 @@ func TestWrongPasswordsGetSlower(t *testing.T) {
 	})
 }
 
+// A program that tries one wrong password for ever does not shut out others on the same machine, for the same user.
+func TestOneWrongPasswordIsOneGuess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAccounts(map[string]string{"u": mustHash(t, "right")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for range 1000 {
+			if err := a.verify(t.Context(), guesser, "u", "old"); !errors.Is(err, errAuth) {
+				t.Fatalf("verify = %v", err)
+			}
+		}
+		if err := a.verify(t.Context(), guesser, "u", "right"); err != nil || time.Since(start) != 0 {
+			t.Errorf("the right password: %v after %v, want success at once", err, time.Since(start))
+		}
+	})
+}
+
+// Attempts that are refused unseen do not make a penalty any longer.
+func TestRefusedAttemptsDoNotProlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAccounts(map[string]string{"u": "plain:p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 12 {
+			time.Sleep(maxPenalty)
+			_ = a.verify(t.Context(), guesser, "u", fmt.Sprint("guess", i))
+		}
+		const impatient = 20 // one a second, until the rest may be waited for
+		for i := range impatient {
+			if err := a.verify(t.Context(), guesser, "u", fmt.Sprint("impatient", i)); !errors.Is(err, errAuth) {
+				t.Errorf("an attempt in the worst time: %v", err)
+			}
+			time.Sleep(time.Second)
+		}
+		start := time.Now()
+		if err := a.verify(t.Context(), guesser, "u", "p"); err != nil || time.Since(start) != maxPenalty-impatient*time.Second {
+			t.Errorf("the right password: %v after %v, want success after the rest of the penalty", err, time.Since(start))
+		}
+	})
+}
+
 func TestParallelGuessesAreNoCheaper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, err := newAccounts(map[string]string{"u": "plain:p"})
@@ -139,9 +184,9 @@ func TestParallelGuessesAreNoCheaper(t *testing.T) {
 		const guesses = 50
 		start := time.Now()
 		at := make(chan time.Duration, guesses)
-		for range guesses {
+		for i := range guesses {
 			go func() {
-				_ = a.verify(t.Context(), guesser, "u", "wrong")
+				_ = a.verify(t.Context(), guesser, "u", fmt.Sprint("wrong", i))
 				at <- time.Since(start)
 			}()
 		}
@@ -166,8 +211,8 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range freeFailures + 3 {
-			a.penalties.failed(guesser, time.Now())
+		for n := range freeFailures + 3 {
+			a.penalties.failed(&guess{source: guesser, name: a.digest("u"), both: digest{byte(n)}}, time.Now())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -2,19 +2,38 @@ package socks
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // penalties slow down sources that give wrong passwords. Not safe for concurrent
 // use: accounts.turn guards it.
+//
+// A penalty is looked at before a password is, so that an attempt that comes too
+// soon tells nothing about its password and costs nothing. What keeps penalties
+// from shutting out somebody who has the right one:
+//
+//   - A wrong password that is given again is no new guess. A program that was told
+//     a wrong one and tries it for ever builds up no penalty.
+//   - The names that one source gives are put into lots, by a hash that nobody can
+//     foretell; guesses at one name rarely slow down another, and whether a name
+//     exists does not show.
+//   - Attempts that are refused unseen do not prolong a penalty: when the source
+//     stops guessing, or rests, its next attempt is made after maxPenalty at most.
 type penalties struct {
-	bySource map[netip.Addr]penalty
+	bySource map[netip.Addr]*record
+}
+
+// record is what a source has done.
+type record struct {
+	last time.Time // of its failures
+	lots [penaltyLots]penalty
 }
 
 type penalty struct {
 	failures int
-	last     time.Time
 	until    time.Time // when the next attempt may be made
+	wrong    []digest  // the last wrong passwords, with their names
 }
 
 const (
@@ -23,6 +42,8 @@ const (
 	maxPenalty    = 30 * time.Second
 	penaltyExpiry = 10 * time.Minute // without a failure
 	maxPenalties  = 4096             // sources remembered
+	penaltyLots   = 8                // parts of the names of one source
+	maxWrong      = 4                // wrong passwords remembered in a lot
 	// maxQueue is how far ahead attempts of one source may queue up. It is the
 	// usual time for a handshake: who has to wait longer than that is gone.
 	maxQueue = 10 * time.Second
@@ -40,16 +61,39 @@ func sourceOf(ip netip.Addr) netip.Addr {
 	return ip
 }
 
-// wait reserves an attempt for source and returns the time until then; false if
-// too many attempts are waiting already.
-func (p *penalties) wait(source netip.Addr, now time.Time) (time.Duration, bool) {
-	source = sourceOf(source)
-	e, ok := p.bySource[source]
-	if !ok || e.failures < freeFailures {
-		return 0, true
+// guess is one attempt: where it comes from, and what its name and its name with
+// its password have as digests.
+type guess struct {
+	source     netip.Addr
+	name, both digest
+}
+
+func (g *guess) lot() int { return int(g.name[0]) % penaltyLots }
+
+// of returns the penalty for a guess, nil if there is none.
+func (p *penalties) of(g *guess, now time.Time) *penalty {
+	r := p.bySource[sourceOf(g.source)]
+	if r == nil {
+		return nil
 	}
-	if now.Sub(e.last) > penaltyExpiry {
-		delete(p.bySource, source)
+	if now.Sub(r.last) > penaltyExpiry {
+		delete(p.bySource, sourceOf(g.source))
+		return nil
+	}
+	return &r.lots[g.lot()]
+}
+
+// isRepeated reports whether the same guess was wrong a short while ago.
+func (p *penalties) isRepeated(g *guess, now time.Time) bool {
+	e := p.of(g, now)
+	return e != nil && slices.Contains(e.wrong, g.both)
+}
+
+// wait reserves an attempt and returns the time until then; false if too many
+// attempts are waiting already.
+func (p *penalties) wait(g *guess, now time.Time) (time.Duration, bool) {
+	e := p.of(g, now)
+	if e == nil || e.failures < freeFailures {
 		return 0, true
 	}
 	wait := max(e.until.Sub(now), 0)
@@ -57,12 +101,11 @@ func (p *penalties) wait(source netip.Addr, now time.Time) (time.Duration, bool)
 		return 0, false
 	}
 	e.until = now.Add(wait + e.delay())
-	p.bySource[source] = e
 	return wait, true
 }
 
 // delay returns the time to the next attempt after the failures so far.
-func (e penalty) delay() time.Duration {
+func (e *penalty) delay() time.Duration {
 	d := firstPenalty
 	for range e.failures - freeFailures {
 		if d *= 2; d >= maxPenalty {
@@ -72,35 +115,48 @@ func (e penalty) delay() time.Duration {
 	return d
 }
 
-func (p *penalties) failed(source netip.Addr, now time.Time) {
-	source = sourceOf(source)
+func (p *penalties) failed(g *guess, now time.Time) {
 	if p.bySource == nil {
-		p.bySource = make(map[netip.Addr]penalty)
+		p.bySource = make(map[netip.Addr]*record)
 	}
-	e, ok := p.bySource[source]
-	if !ok && len(p.bySource) >= maxPenalties {
-		p.makeRoom(now)
+	source := sourceOf(g.source)
+	r := p.bySource[source]
+	if r == nil {
+		if len(p.bySource) >= maxPenalties {
+			p.makeRoom(now)
+		}
+		r = &record{}
+		p.bySource[source] = r
 	}
+	r.last = now
+	e := &r.lots[g.lot()]
 	e.failures++
-	e.last = now
+	if len(e.wrong) == maxWrong {
+		e.wrong = e.wrong[1:]
+	}
+	e.wrong = append(e.wrong[:len(e.wrong):len(e.wrong)], g.both)
 	if e.failures >= freeFailures {
 		if until := now.Add(e.delay()); until.After(e.until) {
 			e.until = until
 		}
 	}
-	p.bySource[source] = e
 }
 
-func (p *penalties) succeeded(source netip.Addr) { delete(p.bySource, sourceOf(source)) }
+// succeeded forgets the failures at a name that has been right.
+func (p *penalties) succeeded(g *guess) {
+	if r := p.bySource[sourceOf(g.source)]; r != nil {
+		r.lots[g.lot()] = penalty{}
+	}
+}
 
 // makeRoom forgets what has expired, or else whoever failed longest ago.
 func (p *penalties) makeRoom(now time.Time) {
 	var oldest netip.Addr
 	first := true
-	for source, e := range p.bySource {
-		if now.Sub(e.last) > penaltyExpiry {
+	for source, r := range p.bySource {
+		if now.Sub(r.last) > penaltyExpiry {
 			delete(p.bySource, source)
-		} else if first || e.last.Before(p.bySource[oldest].last) {
+		} else if first || r.last.Before(p.bySource[oldest].last) {
 			oldest, first = source, false
 		}
 	}
