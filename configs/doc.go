@@ -7,7 +7,8 @@
 // out of range; and every problem of a file is reported at once. A file either
 // loads without a complaint or is not used at all.
 //
-// Limits: a file has at most 1 MiB, 16,384 keys and 32 levels of brackets.
+// Limits: a file has at most 1 MiB, 8,192 keys, 65,536 lines and punctuation
+// marks together, and 32 levels of brackets or of lists and sections.
 // Anchors, aliases, tags, merge keys and a second document are refused: nothing
 // here needs them, and a small file must not unfold into a large one.
 //

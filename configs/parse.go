@@ -22,9 +22,12 @@ const (
 	maxFileSize = 1 << 20
 	// maxKeys bounds the parser's work, which grows with the square of the
 	// number of keys in one map.
-	maxKeys = 16384
-	// maxDepth bounds the parser's recursion over brackets.
+	maxKeys = 8192
+	// maxDepth bounds the parser's recursion, over brackets as over blocks.
 	maxDepth = 32
+	// maxMarks bounds what the text is taken apart into: each piece takes some
+	// hundred bytes, of text that may be a single one.
+	maxMarks = 1 << 16
 )
 
 // readFile returns the text of a configuration file. Only regular files are
@@ -72,6 +75,10 @@ func parse(file string, text []byte) (root *node, err error) {
 		p.File = file
 		return nil, Problems{p}
 	}
+	if p, ok := tooManyMarks(text); ok {
+		p.File = file
+		return nil, Problems{p}
+	}
 	// The parser is not ours and the text may be anything: a crash of it is a
 	// problem of the file, not of the program.
 	defer func() {
@@ -110,15 +117,69 @@ func badByte(text []byte) (Problem, bool) {
 	return Problem{}, false
 }
 
+// tooManyMarks finds the place where a text has more than maxMarks characters
+// that may end a piece of it: those that mean something to YAML, and ends of lines.
+func tooManyMarks(text []byte) (Problem, bool) {
+	marks, line, start := 0, 1, 0
+	for i, c := range text {
+		if strings.IndexByte("\n-?:,[]{}#&*!|>'\"%@`", c) < 0 {
+			continue
+		}
+		if marks++; marks > maxMarks {
+			col := utf8.RuneCount(text[start:i]) + 1
+			return Problem{Line: line, Column: col, Text: fmt.Sprintf("has more than %d lines and punctuation marks", maxMarks)}, true
+		}
+		if c == '\n' {
+			line, start = line+1, i+1
+		}
+	}
+	return Problem{}, false
+}
+
+// nesting holds the columns at which the blocks begin that a token is in: what is
+// further to the right is inside (YAML 1.2.2 section 6.1).
+type nesting []int
+
+// enter goes to a block's entry at column and returns how deep it is.
+func (n *nesting) enter(column int) int {
+	s := *n
+	for len(s) > 0 && s[len(s)-1] > column {
+		s = s[:len(s)-1]
+	}
+	if len(s) == 0 || s[len(s)-1] < column {
+		s = append(s, column)
+	}
+	*n = s
+	return len(s)
+}
+
+// blockColumn returns where a token that makes an entry of a block begins: a
+// list's dash, or a key before its colon.
+func blockColumn(t *token.Token) (column int, ok bool) {
+	switch {
+	case t.Type == token.SequenceEntryType:
+		return t.Position.Column, true
+	case t.Type == token.MappingValueType && t.Prev != nil:
+		return t.Prev.Position.Column, true
+	}
+	return 0, false
+}
+
 // guard refuses, before the parser sees them, what could make it work without
 // bound and what these files have no use for.
 func guard(file string, tokens token.Tokens) Problems {
 	var ps Problems
 	depth, keys := 0, 0
+	var blocks nesting
+	tooDeep := false
 	add := func(t *token.Token, text string) {
 		ps = append(ps, Problem{File: file, Line: t.Position.Line, Column: t.Position.Column, Text: text})
 	}
 	for _, t := range tokens {
+		if column, ok := blockColumn(t); ok && depth == 0 && !tooDeep && blocks.enter(column) > maxDepth {
+			tooDeep = true
+			add(t, fmt.Sprintf("has more than %d lists or sections inside each other", maxDepth))
+		}
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:
 			if depth++; depth == maxDepth+1 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -27,8 +28,13 @@ func TestParseRefuses(t *testing.T) {
 		{"open bracket", "a: [1, 2\nb: 3\n", "f.yaml:2:1: "},
 		{"open quote", "a: 'x\n", "f.yaml:1:4: could not find end character of single-quoted text"},
 		{"two colons", "a: b: c\n", "f.yaml:1:4: mapping value is not allowed"},
-		{"deep", "a: " + strings.Repeat("[", 100000), "f.yaml:1:36: has more than 32 brackets inside each other"},
-		{"many keys", strings.Repeat("a: 1\n", maxKeys+2), fmt.Sprintf("f.yaml:%d:2: has more than 16384 keys", maxKeys+1)},
+		{"deep", "a: " + strings.Repeat("[", 10000), "f.yaml:1:36: has more than 32 brackets inside each other"},
+		{"many keys", strings.Repeat("a: 1\n", maxKeys+2), fmt.Sprintf("f.yaml:%d:2: has more than 8192 keys", maxKeys+1)},
+		{"deep list", "a: 1\nb:\n" + strings.Repeat("- ", 60) + "x\n", "f.yaml:3:65: has more than 32 lists or sections inside each other"},
+		{"deep sections", deepSections(40), "f.yaml:33:"},
+		{"many brackets", strings.Repeat("{", 1000000), "f.yaml:1:65537: has more than 65536 lines and punctuation marks"},
+		{"many dashes", "a:\n" + strings.Repeat("- ", 500000), "f.yaml:2:131069: has more than 65536 lines and punctuation marks"},
+		{"many commas", "a: [é" + strings.Repeat(",", 1000000), "f.yaml:1:65540: has more than 65536"},
 		{"large", strings.Repeat("# comment\n", 110000), "f.yaml: is larger than 1048576 bytes"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -37,6 +43,33 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("parse = %v, want an error that starts with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func deepSections(depth int) string {
+	var b strings.Builder
+	for i := range depth {
+		fmt.Fprintf(&b, "%sa:\n", strings.Repeat(" ", i))
+	}
+	return b.String()
+}
+
+// What a file of the largest size can make of memory is bounded, however it is made up.
+func TestParseMemory(t *testing.T) {
+	for _, piece := range []string{
+		"{", "[", "- ", "[[],", "a: [", "a: {b: ", "- a: ", "? ", ": ", "'", "\"", "'' ", "a:\n", "- a\n", "\n", "# c\n", "|\n", "&a ", "*a ", "!a ", "--- ", "...\n", "x ", "x\n",
+	} {
+		for _, size := range []int{3 * (maxKeys - 1), maxMarks / 2, maxFileSize} {
+			text := []byte("a:\n" + strings.Repeat(piece, size/len(piece)-4))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, _ = parse("f.yaml", text) // accepted or not
+			runtime.ReadMemStats(&after)
+			const most = 400 << 20
+			if used := after.TotalAlloc - before.TotalAlloc; used > most {
+				t.Errorf("%q, %d bytes of it: %d MiB were allocated, want at most %d", piece, len(text), used>>20, most>>20)
+			}
+		}
 	}
 }
 
