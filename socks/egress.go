@@ -2,6 +2,7 @@ package socks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -47,6 +48,7 @@ type Egress struct {
 	negotiator       *negotiator
 	dialer           *targetDialer
 	inside           map[Target]func(context.Context) (net.Conn, error)
+	refusals         logQuota
 }
 
 // NewEgress returns an egress.
@@ -88,25 +90,33 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.Error("panic while serving a stream", "from", client, "err", r, "stack", string(debug.Stack()))
+			e.log.Error("panic while serving a stream", "client", client, "err", r, "stack", string(debug.Stack()))
 			_ = relay.Reset(c)
 			err = fmt.Errorf("serve stream of %s: panic: %v", client, r)
 		}
 	}()
 	req, err := e.handshake(ctx, c)
 	if err != nil {
-		e.log.Debug("handshake failed", "from", client, "err", err)
+		e.log.Debug("handshake failed", "client", client, "err", err)
 		farewell(c, req.owed)
 		return fmt.Errorf("serve stream of %s: %w", client, err)
 	}
 	start := time.Now()
-	up, down, err := e.tunnel(ctx, c, req)
-	e.log.Debug("tunnel ended", "from", client, "to", req.target.String(),
+	up, down, err := e.tunnel(ctx, c, req, client)
+	e.log.Debug("tunnel ended", "client", client, "to", req.target.String(),
 		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
 	if err != nil {
 		return fmt.Errorf("serve stream of %s: %w", client, err)
 	}
 	return nil
+}
+
+// note tells the operator of a target that was refused by rule: whoever asks why something does not work finds it here.
+func (e *Egress) note(client string, req *request, err error) {
+	var denied *DeniedError
+	if errors.As(err, &denied) {
+		e.refusals.info(e.log, "target refused", "client", client, "to", req.target.String(), "reason", denied.Reason)
+	}
 }
 
 // handshake reads a request within the time for it. The request is never nil.
@@ -138,9 +148,10 @@ func (e *Egress) request(ctx context.Context, c net.Conn) (*request, error) {
 
 // tunnel connects to the target, replies and relays. It returns the bytes relayed
 // to the target and to the client.
-func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request) (up, down int64, err error) {
+func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, client string) (up, down int64, err error) {
 	target, rest, err := e.reach(ctx, c, req)
 	if err != nil {
+		e.note(client, req, err)
 		if ctx.Err() != nil {
 			_ = relay.Reset(c)
 		} else {

@@ -62,6 +62,7 @@ type Front struct {
 	http   httpDoor
 	gate   gate
 	plain  *forwarder
+	notes  logQuota // of refused targets
 
 	ctx    context.Context // of all tunnels; cancelled when a shutdown runs out of time
 	cancel context.CancelCauseFunc
@@ -206,6 +207,14 @@ func (f *Front) serve(c net.Conn) {
 	up, down, err := f.tunnel(s, req, d)
 	f.log.Debug("tunnel ended", "from", from, "to", req.target.String(),
 		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
+}
+
+// note tells of a target that the egress does not allow.
+func (f *Front) note(from, to string, err error) {
+	var settled *ReplyError
+	if errors.As(err, &settled) && settled.Remote && settled.Reply == ReplyNotAllowed {
+		f.notes.info(f.log, "target refused by the egress", "from", from, "to", to, "reason", settled.Reply.String())
+	}
 }
 
 // recoverFrom keeps a defect in the service of one client from ending all others.

@@ -262,7 +262,9 @@ func (e *unreached) Unwrap() error { return e.error }
 
 // failed answers for a target that could not be reached.
 func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
-	w.f.log.Debug("request failed", "from", r.RemoteAddr, "to", r.URL.Host, "err", err)
+	from := addrText(clientOf(r.Context()).RemoteAddr())
+	w.f.note(from, r.URL.Host, err)
+	w.f.log.Debug("request failed", "from", from, "to", r.URL.Host, "err", err)
 	if !errors.As(err, new(*unreached)) {
 		refuse(rw, http.StatusBadGateway, "the target ended the connection before it answered")
 		return

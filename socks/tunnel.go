@@ -27,6 +27,7 @@ func (f *Front) tunnel(s *sniffed, req *request, d door) (up, down int64, err er
 	}
 	egress, bound, rest, err := f.reach(c, req)
 	if err != nil {
+		f.note(addrText(c.RemoteAddr()), req.target.String(), err)
 		if errors.Is(err, errClientGone) || f.ctx.Err() != nil {
 			_ = relay.Reset(c)
 		} else {
@@ -117,7 +118,9 @@ func (f *Front) promise(c net.Conn, req *request, d door) (up, down int64, err e
 		_, err := h.Receive(egress)
 		return err
 	}
-	return relay.Pipe(f.ctx, relay.WithHead(c, rest), relay.WithPrelude(egress, receive), f.relay)
+	up, down, err = relay.Pipe(f.ctx, relay.WithHead(c, rest), relay.WithPrelude(egress, receive), f.relay)
+	f.note(addrText(c.RemoteAddr()), req.target.String(), err)
+	return up, down, err
 }
 
 // begin opens a connection to the egress and sends the flight.
