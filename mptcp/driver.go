@@ -20,6 +20,9 @@ const minTimer = time.Millisecond
 // note keeps a line for the log until mu is released: whoever writes it may take a while. mu is held.
 func (s *Session) note(level slog.Level, msg string, args ...any) {
 	if s.cfg.Logger.Enabled(s.ctx, level) {
+		if s.peer != "" {
+			args = append(args, "client", s.peer)
+		}
 		s.notes = append(s.notes, note{level, msg, args})
 	}
 }

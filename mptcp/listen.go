@@ -191,7 +191,7 @@ func (l *Listener) found(sf *subflow, o opening, peer string) error {
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	s.note(slog.LevelInfo, "session established", "session", s.id, "client", peer, "remote", sf.remote())
+	s.note(slog.LevelInfo, "session established", "session", s.id, "remote", sf.remote())
 	return sf.attach(s, 0, 0, RolePrimary, false, o.rtt) // fails only if the session has ended meanwhile
 }
 
@@ -330,7 +330,7 @@ func (s *Session) adopt(sf *subflow, syn option.JoinSYN, rtt time.Duration) erro
 	if err := sf.attach(s, syn.AddrID, syn.AddrID, RolePrimary, syn.Backup, rtt); err != nil {
 		return err
 	}
-	s.note(slog.LevelInfo, "subflow joined", "session", s.id, "client", s.peer, "remote", sf.remote(), "backup", syn.Backup)
+	s.note(slog.LevelInfo, "subflow joined", "session", s.id, "remote", sf.remote(), "backup", syn.Backup)
 	return nil
 }
 

@@ -52,6 +52,9 @@ type ClientConfig struct {
 	netifs func() (netifs, error)
 	watch  func(ctx context.Context, signal chan<- struct{})
 	udp    func(ctx context.Context, t *target) (*quicSocket, error)
+
+	// account takes the counters of paths in, before these go. NewClient sets it.
+	account func([]PathStatus)
 }
 
 func (cfg ClientConfig) withDefaults() ClientConfig {
@@ -131,8 +134,9 @@ type transport interface {
 
 // Client is the way to the egress. Start it, then Dial.
 type Client struct {
-	cfg ClientConfig
-	way transport
+	cfg   ClientConfig
+	way   transport
+	tally tally
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -150,6 +154,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	c := &Client{cfg: cfg}
+	c.cfg.account = func(paths []PathStatus) { c.tally.count(paths, time.Now()) }
 	if err := c.choose(); err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -186,7 +191,8 @@ func (c *Client) Start(ctx context.Context) error {
 	c.started = true
 	stop := context.AfterFunc(ctx, c.cancel)
 	changed := make(chan struct{}, 1)
-	c.wg.Add(2)
+	c.wg.Add(3)
+	go c.keepTally()
 	go func() {
 		defer c.wg.Done()
 		defer stop()
@@ -222,8 +228,27 @@ func (c *Client) Dial(ctx context.Context) (net.Conn, error) {
 	return nil, err
 }
 
-// Status shows the session and the paths.
-func (c *Client) Status() Status { return c.way.status() }
+// Status shows the session and the paths. Their bytes are counted since the start, their shares are those of the last ten seconds.
+func (c *Client) Status() Status {
+	st := c.way.status()
+	c.tally.count(st.Paths, time.Now())
+	return st
+}
+
+// keepTally counts what paths carry until the client ends.
+func (c *Client) keepTally() {
+	defer c.wg.Done()
+	tick := time.NewTicker(tallyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c.Status()
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
 
 // Close ends the session and everything in it, and returns when nothing of the
 // client runs any more.

@@ -393,6 +393,7 @@ func TestPathStartsAnewWhenItsAddressGoes(t *testing.T) {
 	eventually(t, "the path is up", func() bool { return len(upPaths(c)) == 1 })
 	roundTrip(t, c, "the egress has the session")
 	session := c.Status().Session.ID
+	before := c.Status().Paths[0].TxBytes
 	w.set("wifi=10.0.0.5") // of another network, and the egress cannot be reached from it
 	j.wait(t, "subflow closed", "path removed")
 	eventually(t, "the path is dialled from the new address", func() bool {
@@ -401,7 +402,11 @@ func TestPathStartsAnewWhenItsAddressGoes(t *testing.T) {
 	})
 	w.set("wifi=127.0.0.21")
 	eventually(t, "the path is up again", func() bool { return len(upPaths(c)) == 1 })
-	if got := c.Status().Session.ID; got != session {
+	st := c.Status()
+	if got := st.Session.ID; got != session {
 		t.Errorf("session %s has become %s", session, got)
+	}
+	if got := st.Paths[0].TxBytes; before == 0 || got <= before {
+		t.Errorf("the path counts %d bytes sent, and had %d before it went", got, before)
 	}
 }

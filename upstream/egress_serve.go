@@ -140,6 +140,7 @@ func sessionLink(s *mptcp.Session) egressLink {
 		ps.Name = s.Peer() + "/" + p.Name
 		out.paths = append(out.paths, ps)
 	}
+	setShares(out.paths)
 	return out
 }
 

@@ -20,13 +20,15 @@ func (e *Egress) Status() Status {
 	st := Status{Role: "egress", Session: SessionStatus{State: state}, Paths: []PathStatus{}}
 	for _, l := range e.linksOf(func(*link) bool { return true }) {
 		part := l.status()
+		for i := range part.paths {
+			part.paths[i].Client = l.client.Name
+		}
 		st.Session.Streams += part.streams
 		st.Paths = append(st.Paths, part.paths...)
 	}
 	slices.SortFunc(st.Paths, func(a, b PathStatus) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Remote, b.Remote))
+		return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Remote, b.Remote))
 	})
-	setShares(st.Paths)
 	return st
 }
 

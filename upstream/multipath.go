@@ -213,6 +213,7 @@ func (m *multipath) path(l *line) mptcp.Path {
 // tend keeps the session's paths in step with the interfaces until the session
 // or ctx ends, and returns why it ended.
 func (m *multipath) tend(ctx context.Context, s *mptcp.Session, changed <-chan struct{}) error {
+	m.account(s.Stats().Paths...) // a new session counts anew
 	m.align(s)
 	for {
 		select {
@@ -220,6 +221,7 @@ func (m *multipath) tend(ctx context.Context, s *mptcp.Session, changed <-chan s
 			m.closeSession(s)
 			return ErrClosed
 		case <-s.Done():
+			m.account(s.Stats().Paths...)
 			err := s.Err()
 			m.log.Warn("session lost", "session", s.ID(), "reason", err)
 			_ = s.Close()
@@ -240,6 +242,7 @@ func (m *multipath) tend(ctx context.Context, s *mptcp.Session, changed <-chan s
 func (m *multipath) moved(s *mptcp.Session, l *line) {
 	for _, p := range s.Stats().Paths {
 		if p.Name == l.Name && m.lines.outlived(l, p.Local) {
+			m.account(p)
 			m.note(s, l.Name, s.RemovePath(l.Name))
 			return
 		}
@@ -255,6 +258,7 @@ func (m *multipath) align(s *mptcp.Session) {
 	}
 	for _, p := range s.Stats().Paths {
 		if _, ok := missing[p.Name]; !ok {
+			m.account(p)
 			m.note(s, p.Name, s.RemovePath(p.Name))
 		}
 		delete(missing, p.Name)
@@ -262,6 +266,15 @@ func (m *multipath) align(s *mptcp.Session) {
 	for name, l := range missing {
 		m.note(s, name, s.AddPath(m.path(l)))
 	}
+}
+
+// account has what paths have carried counted, before they go or count anew.
+func (m *multipath) account(paths ...mptcp.PathStats) {
+	var all []PathStatus
+	for _, p := range paths {
+		all = append(all, pathStatus(p))
+	}
+	m.cfg.account(all)
 }
 
 // note logs what a session that has just ended, for one, refuses.
@@ -361,7 +374,6 @@ func (m *multipath) status() Status {
 		}
 		st.Paths = append(st.Paths, p)
 	}
-	setShares(st.Paths)
 	return st
 }
 

@@ -22,7 +22,6 @@ func (q *quicWay) status() Status {
 		}
 		st.Paths = append(st.Paths, p)
 	}
-	setShares(st.Paths)
 	return st
 }
 

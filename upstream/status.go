@@ -41,6 +41,7 @@ type SessionStatus struct {
 // PathStatus is the state of one path.
 type PathStatus struct {
 	Name    string  `json:"name"`
+	Client  string  `json:"client,omitempty"` // whose it is, at an egress
 	State   string  `json:"state"`
 	Reason  string  `json:"reason"`
 	Local   string  `json:"local"`
@@ -49,7 +50,8 @@ type PathStatus struct {
 	RTTms   float64 `json:"rtt_ms"`
 	TxBytes uint64  `json:"tx_bytes"`
 	RxBytes uint64  `json:"rx_bytes"`
-	Share   float64 `json:"share"` // of all paths' bytes, 0 to 1
+	// Share is the path's part of what all carry, 0 to 1: at a client of the last ten seconds, at an egress of all bytes of one session.
+	Share float64 `json:"share"`
 	// Subflows is how many the kernel's MPTCP has, of the connection that has
 	// most; 0 for plain TCP and for the other transports.
 	Subflows int `json:"subflows,omitempty"`

@@ -144,7 +144,6 @@ func (t *lone) status() Status {
 	case st.Session.State != stateUp && tried:
 		st.Session.State, st.Session.Reason = stateDown, t.lines.why().Error()
 	}
-	setShares(st.Paths)
 	return st
 }
 

@@ -42,7 +42,7 @@ func benchLabCmd(e env) *cobra.Command {
 			"  mpsocks bench lab --scenario equal,wifi-lte --transport mptcp,tcp --workload download --runs 5\n" +
 			"  mpsocks bench lab --scenario all --out full\n" +
 			"  mpsocks bench lab --scenario random:40 --transport mptcp,quic --out design",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.list {
 				return listBench(e.out)

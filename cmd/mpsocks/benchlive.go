@@ -30,7 +30,7 @@ func benchLiveCmd(e env) *cobra.Command {
 			"byte. Other traffic, and another client on the same lines, would be measured too: stop them.",
 		Example: "  mpsocks bench live -c client.yaml --out mylines\n" +
 			"  mpsocks bench live -c client.yaml --transport mptcp,tcp --workload download,ttfb --runs 5",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need(c, "config", file); err != nil {
 				return err

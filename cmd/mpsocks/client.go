@@ -18,7 +18,7 @@ func clientCmd(e env) *cobra.Command {
 		Long: "client opens the local proxy port and keeps a session with the egress over all paths. It logs\n" +
 			"`ready` when the port is open; SIGTERM or Ctrl-C lets connections finish, a second one does not.",
 		Example: "  mpsocks client -c client.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need(c, "config", file); err != nil {
 				return err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -70,7 +69,7 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 		ln, err := listenTCP(addr)
 		if err != nil {
 			c.stop(ended())
-			return nil, fmt.Errorf("socks.listen: %w", err)
+			return nil, &portError{"socks.listen", err}
 		}
 		c.listeners = append(c.listeners, ln)
 	}
@@ -142,7 +141,7 @@ func openAdmin(listen string, status func() any, log *slog.Logger) (*admin.Serve
 	}
 	s, err := admin.New(admin.Config{Listen: listen, Status: status, Logger: log})
 	if err != nil {
-		return nil, fmt.Errorf("admin.listen: %w", err)
+		return nil, &portError{"admin.listen", err}
 	}
 	return s, nil
 }

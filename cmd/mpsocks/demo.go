@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,7 +27,7 @@ func demoCmd(e env) *cobra.Command {
 		Long: "demo runs a client and an egress in one process, with two paths over loopback addresses and\n" +
 			"keys that are gone when it ends. Unlike a real egress it also reaches targets on this machine.",
 		Example: "  mpsocks demo\n  mpsocks demo --socks 127.0.0.1:2080 --admin 127.0.0.1:2090",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			for flag, addr := range map[string]string{"socks": socksAddr, "admin": adminAddr} {
 				if err := checkLoopback(addr); err != nil {
@@ -73,7 +74,7 @@ func runDemo(ctx context.Context, e env, socksAddr, adminAddr string) error {
 	in, err := openClient(client, log.Logger)
 	if err != nil {
 		out.stop(ended())
-		return fmt.Errorf("%w; other ports: mpsocks demo --socks ADDR --admin ADDR", err)
+		return demoPort(err)
 	}
 	stop := func(ctx context.Context) {
 		in.stop(ctx)
@@ -88,6 +89,15 @@ func runDemo(ctx context.Context, e env, socksAddr, adminAddr string) error {
 	printDemo(e, in)
 	s := service{log: log.Logger, drain: configs.DefaultDrain, serve: append(loops, out.start(ctx)...), stop: stop}
 	return s.run(ctx, e.signals)
+}
+
+// demoPort has an error about a port speak of the flag that names it.
+func demoPort(err error) error {
+	var taken *portError
+	if errors.As(err, &taken) {
+		return &portError{map[string]string{"socks.listen": "--socks", "admin.listen": "--admin"}[taken.key], taken.err}
+	}
+	return err
 }
 
 // demoParts makes keys, and a client with two paths to an egress on this machine.
@@ -137,8 +147,8 @@ func printDemo(e env, c *clientSide) {
 		"  curl --socks5-hostname %[1]s https://example.org/\n"+
 		"  curl -x http://%[1]s https://example.org/\n", proxy)
 	if at := c.admin.Addr().String(); at == configs.DefaultClientAdmin {
-		fmt.Fprintf(e.out, "  mpsocks status\n\n")
+		fmt.Fprintf(e.out, "  %s status\n\n", e.command())
 	} else {
-		fmt.Fprintf(e.out, "  mpsocks status --admin %s\n\n", at)
+		fmt.Fprintf(e.out, "  %s status --admin %s\n\n", e.command(), at)
 	}
 }

@@ -16,7 +16,7 @@ func egressCmd(e env) *cobra.Command {
 		Long: "egress takes its clients' sessions and connects to the targets they ask for. It logs `ready`\n" +
 			"when its ports are open; SIGTERM or Ctrl-C lets connections finish, a second one does not.",
 		Example: "  mpsocks egress -c egress.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need(c, "config", file); err != nil {
 				return err

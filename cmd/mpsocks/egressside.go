@@ -66,7 +66,7 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 	}
 	if err := e.up.Listen(); err != nil {
 		e.stop(ended())
-		return nil, err
+		return nil, &portError{"listen", err}
 	}
 	if e.admin, err = openAdmin(p.admin, func() any { return e.up.Status() }, log); err != nil {
 		e.stop(ended())

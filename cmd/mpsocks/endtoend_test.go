@@ -153,9 +153,35 @@ func TestDemoPortTaken(t *testing.T) {
 	}
 	defer ln.Close()
 	got := mpsocks(t, "", "demo", "--socks", ln.Addr().String(), "--admin", "127.0.0.1:0")
-	if got.code != exitFailure || !strings.Contains(got.err, "socks.listen") || !strings.Contains(got.err, "--socks ADDR") {
+	if got.code != exitFailure || !strings.Contains(got.err, "; end that one, or change --socks\n") {
 		t.Errorf("demo on a port that is taken = %+v, want code 1 and a hint", got)
 	}
+}
+
+// A port that is taken is said with the key that names it.
+func TestPortTaken(t *testing.T) {
+	ln, err := listenTCP("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	taken := ln.Addr().String()
+	client, egress := testFiles(t)
+	edit(t, client, "listen: \"127.0.0.1:0\"}", "listen: \""+taken+"\"}")
+	edit(t, egress, "listen: \"127.0.0.1:0\"}", "listen: \""+taken+"\"}")
+	want := func(key, verb, file string) {
+		t.Helper()
+		got := mpsocks(t, "", verb, "-c", file)
+		if got.code != exitFailure || !strings.Contains(got.err, "mpsocks: "+key+": ") || !strings.Contains(got.err, "or change "+key+"\n") {
+			t.Errorf("%s whose %s is taken = %+v", verb, key, got)
+		}
+	}
+	want("admin.listen", "client", client)
+	want("admin.listen", "egress", egress)
+	edit(t, client, "listen: 127.0.0.1:0", "listen: "+taken)
+	edit(t, egress, "- \"127.0.0.1:0\"", "- \""+taken+"\"")
+	want("socks.listen", "client", client)
+	want("listen", "egress", egress)
 }
 
 // testFiles are the files of an egress and its client with ports that the

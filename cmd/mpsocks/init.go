@@ -33,7 +33,7 @@ func initCmd(e env) *cobra.Command {
 			"a client and prints his link. The link holds the client's private key: treat it like a password.",
 		Example: "  mpsocks init --dir /etc/mpsocks --address egress.example.net:8443\n" +
 			"  mpsocks init --dir /etc/mpsocks --client phone",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runInit(c, e, f) },
 	}
 	fl := c.Flags()

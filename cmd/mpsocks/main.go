@@ -23,7 +23,7 @@ func main() {
 	// a broken pipe is an error then, not the end.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), os.Args[1:], env{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, signals: signals, color: isTerminal(os.Stderr),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, signals: signals, color: isTerminal(os.Stderr), name: os.Args[0],
 	}))
 }
 

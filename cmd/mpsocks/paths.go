@@ -13,7 +13,7 @@ func pathsCmd(e env) *cobra.Command {
 		Use:     "paths",
 		Short:   "Show every path with its state and the reason for it",
 		Example: "  mpsocks paths\n  mpsocks paths --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			answer, err := f.fetch(c, "/paths")
 			if err != nil || f.json {
@@ -23,7 +23,11 @@ func pathsCmd(e env) *cobra.Command {
 			if err := json.Unmarshal(answer, &paths); err != nil {
 				return fmt.Errorf("read the paths: %w", err)
 			}
-			return printPaths(e.out, paths)
+			role := ""
+			if len(paths) > 0 && paths[0].Client != "" { // only an egress has them
+				role = roleEgress
+			}
+			return printPaths(e.out, role, paths)
 		},
 	}
 	f.add(c)

@@ -19,6 +19,15 @@ type env struct {
 	out, err io.Writer
 	signals  <-chan os.Signal // asks a running client or egress to stop
 	color    bool             // err is a terminal
+	name     string           // what the program was started as; empty: mpsocks
+}
+
+// command is how to start the program again, in a shell.
+func (e env) command() string {
+	if e.name == "" {
+		return "mpsocks"
+	}
+	return quote(e.name)
 }
 
 // Exit codes.
@@ -95,10 +104,18 @@ func newRoot(e env) *cobra.Command {
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
-			return usagef("%w; see `%s --help`", err, c.CommandPath())
+			return usagef("%w; usage: %s; see `%s --help`", err, c.UseLine(), c.CommandPath())
 		}
 		return nil
 	}
+}
+
+// noArgs is cobra.NoArgs in words that fit a command without subcommands.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	return nil
 }
 
 // configFlag adds the flag -c/--config.

@@ -74,7 +74,7 @@ func statusCmd(e env) *cobra.Command {
 		Use:     "status",
 		Short:   "Show the session and the paths of the client or egress that runs here",
 		Example: "  mpsocks status\n  mpsocks status --json\n  mpsocks status -c /etc/mpsocks/egress.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			answer, err := f.fetch(c, "/status")
 			if err != nil || f.json {

@@ -12,15 +12,15 @@ import (
 type statusView struct {
 	Role    string
 	Session struct {
-		State, ID, Transport string
-		Streams              int
+		State, Reason, ID, Transport string
+		Streams                      int
 	}
 	Paths []pathView
 }
 
 // pathView is one path in that JSON.
 type pathView struct {
-	Name, State, Reason, Local, Remote, Role string
+	Client, Name, State, Reason, Local, Remote, Role string
 
 	RTT   *float64 `json:"rtt_ms"`
 	TX    uint64   `json:"tx_bytes"`
@@ -28,26 +28,75 @@ type pathView struct {
 	Share *float64 `json:"share"`
 }
 
-// printStatus writes the session on one line and the table of its paths.
+// roleEgress is what an egress calls itself.
+const roleEgress = "egress"
+
+// printStatus writes the session on one line and the table of its paths, or what an egress has of its clients.
 func printStatus(w io.Writer, s statusView) error {
-	fmt.Fprintf(w, "%s   session %s   id %s   transport %s   streams %d\n\n",
+	if s.Role == roleEgress {
+		fmt.Fprintf(w, "egress   %s   clients connected %d   streams %d\n\n", dash(s.Session.State), countClients(s.Paths), s.Session.Streams)
+		return printPaths(w, s.Role, s.Paths)
+	}
+	fmt.Fprintf(w, "%s   session %s   id %s   transport %s   streams %d\n",
 		dash(s.Role), dash(s.Session.State), dash(s.Session.ID), dash(s.Session.Transport), s.Session.Streams)
-	return printPaths(w, s.Paths)
+	if s.Session.Reason != "" {
+		fmt.Fprintf(w, "reason: %s\n", dash(s.Session.Reason))
+	}
+	fmt.Fprintln(w)
+	return printPaths(w, s.Role, s.Paths)
+}
+
+func countClients(paths []pathView) int {
+	names := make(map[string]bool)
+	for _, p := range paths {
+		names[p.Client] = true
+	}
+	return len(names)
 }
 
 // printPaths writes one line a path; the reason comes last because it is long.
-func printPaths(w io.Writer, paths []pathView) error {
+func printPaths(w io.Writer, role string, paths []pathView) error {
 	if len(paths) == 0 {
-		_, err := fmt.Fprintln(w, "no paths")
+		text := "no paths"
+		if role == roleEgress {
+			text = "no client is connected"
+		}
+		_, err := fmt.Fprintln(w, text)
 		return err
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "PATH\tSTATE\tROLE\tLOCAL\tREMOTE\tRTT\tSENT\tRECEIVED\tSHARE\tREASON")
-	for _, p := range paths {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(p.Name), dash(p.State), dash(p.Role),
-			dash(p.Local), dash(p.Remote), millis(p.RTT), bytesText(p.TX), bytesText(p.RX), percent(p.Share), dash(p.Reason))
+	if role == roleEgress {
+		printClients(tw, paths)
+	} else {
+		printLines(tw, paths)
 	}
 	return tw.Flush()
+}
+
+// printLines writes a client's paths. Bytes are counted since its start, so they may be a path's that was gone for a while.
+func printLines(w io.Writer, paths []pathView) {
+	idle := true
+	for _, p := range paths {
+		idle = idle && (p.Share == nil || *p.Share == 0)
+	}
+	fmt.Fprintln(w, "PATH\tSTATE\tROLE\tLOCAL\tREMOTE\tRTT\tSENT (TOTAL)\tRECEIVED (TOTAL)\tSHARE (10 s)\tREASON")
+	for _, p := range paths {
+		share := p.Share
+		if idle {
+			share = nil // of nothing
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(p.Name), dash(p.State), dash(p.Role),
+			dash(p.Local), dash(p.Remote), millis(p.RTT), bytesText(p.TX), bytesText(p.RX), percent(share), dash(p.Reason))
+	}
+}
+
+// printClients writes the connections of an egress's clients. What the client calls the path is not known there; where it comes from is.
+func printClients(w io.Writer, paths []pathView) {
+	fmt.Fprintln(w, "CLIENT\tFROM\tTO\tSTATE\tROLE\tRTT\tSENT\tRECEIVED\tREASON")
+	for _, p := range paths {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(p.Client), dash(p.Remote), dash(p.Local), dash(p.State), dash(p.Role),
+			millis(p.RTT), bytesText(p.TX), bytesText(p.RX), dash(p.Reason))
+	}
 }
 
 // dash shows what is unknown as -, and keeps control characters, which a peer

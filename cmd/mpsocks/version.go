@@ -16,7 +16,7 @@ func versionCmd(e env) *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  mpsocks version",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		Run: func(*cobra.Command, []string) {
 			fmt.Fprintf(e.out, "mpsocks %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},

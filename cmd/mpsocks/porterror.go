@@ -1,0 +1,28 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// portError is a port that could not be opened. It says what to change.
+type portError struct {
+	key string // of the configuration, or a flag
+	err error
+}
+
+func (e *portError) Error() string {
+	hint := ""
+	switch {
+	case errors.Is(e.err, errPortInUse):
+		hint = fmt.Sprintf(": another program, or another mpsocks, has this port; end that one, or change %s", e.key)
+	case errors.Is(e.err, syscall.EACCES):
+		hint = fmt.Sprintf(": this user may not open it; a port above 1023 is open to everybody: change %s", e.key)
+	case errors.Is(e.err, syscall.EADDRNOTAVAIL):
+		hint = fmt.Sprintf(": this machine does not have that address; change %s", e.key)
+	}
+	return fmt.Sprintf("%s: %v%s", e.key, e.err, hint)
+}
+
+func (e *portError) Unwrap() error { return e.err }
