@@ -11,7 +11,8 @@ const (
 	DefaultSocksListen = "127.0.0.1:1080"
 	DefaultClientAdmin = "127.0.0.1:1090"
 	DefaultLinger      = 5 * time.Minute
-	DefaultCongestion  = "system" // the choice of the machine's owner
+	DefaultCongestion  = "auto"   // by what each path shows
+	SystemCongestion   = "system" // the choice of the machine's owner
 	DefaultDrain       = 10 * time.Second
 )
 
@@ -55,7 +56,7 @@ type Path struct {
 // Session sets the session that all streams share.
 type Session struct {
 	Linger     time.Duration // how long it outlives its last path; Off: not at all
-	Congestion string        // the kernel's congestion control on every path; system: its own choice
+	Congestion string        // the kernel's congestion control on every path; auto: by what the path shows; system: the kernel's own choice
 }
 
 // Admin is the port that status and paths ask.

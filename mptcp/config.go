@@ -33,8 +33,8 @@ type Config struct {
 	// Budget bounds what all sessions of a Listener together are granted of Memory, in octets. A session gets at most a quarter of what is left of
 	// it, and no less than one StreamWindow. Default: 8 times Memory.
 	Budget int
-	// Congestion is the name of the kernel's congestion control for subflows, such as "cubic" or "bbr". Empty: the system's default. A name the
-	// kernel does not have, or does not let this user choose, is logged and has no effect.
+	// Congestion is the name of the kernel's congestion control for subflows, such as "cubic" or "bbr". A name the kernel does not have, or does not let
+	// this user choose, is logged and has no effect. CongestionAuto takes cubic, and bbr on paths that lose packets at random. Empty: the system's default.
 	Congestion string
 	// Scheduler is the name of the scheduling policy: "earliest" (default) or "pull".
 	Scheduler string

@@ -37,8 +37,9 @@ type subflow struct {
 	rxBytes uint64
 	learned time.Time // when kernel was read
 	lowat   int
-	cried   bool          // a suspicion lasted, and was logged
-	doubted proto.Instant // since when the path has been suspect; zero: it is not
+	control proto.Congestion // what the kernel was told
+	cried   bool             // a suspicion lasted, and was logged
+	doubted proto.Instant    // since when the path has been suspect; zero: it is not
 }
 
 const (
@@ -66,11 +67,7 @@ func (sf *subflow) attach(s *Session, addrID, peerAddrID uint8, role Role, backu
 	core.User = sf
 	sf.wake = sync.NewCond(&s.mu)
 	s.subs = append(s.subs, sf)
-	if name := s.cfg.Congestion; name != "" {
-		if err := sf.sock.SetCongestion(name); err != nil {
-			s.note(slog.LevelWarn, "congestion control not changed", "session", s.id, "path", sf.name(), "err", err)
-		}
-	}
+	sf.chooseCongestion()
 	s.reckon()
 	s.wg.Add(2)
 	both := make(chan struct{})
@@ -208,14 +205,15 @@ func (sf *subflow) learn() {
 	if !ok {
 		return
 	}
-	k := proto.PathInfo{MinRTT: info.MinRTT}
+	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Acked: info.BytesAcked}
 	if info.RTT > 0 {
 		k.WindowRate = float64(info.CWnd) / info.RTT.Seconds()
 	}
 	sf.s.mu.Lock()
-	sf.s.core.HandleInfo(sf.core, k)
+	sf.s.core.HandleInfo(sf.s.now(), sf.core, k)
 	lowat := sf.core.NotSentLowat()
-	sf.s.mu.Unlock()
+	sf.followCongestion()
+	sf.s.unlock()
 	if lowat < sf.lowat*3/4 || lowat > sf.lowat*5/4 {
 		sf.lowat = lowat
 		_ = sf.sock.SetNotSentLowat(lowat) // where there is no such option the core's own limit stands alone

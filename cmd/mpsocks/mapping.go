@@ -45,7 +45,10 @@ func sessionConfig(s configs.Session, memory int64) *mptcp.Config {
 	}
 	total := int(min(memory, math.MaxInt)) // 32-bit machines count to 2 GiB
 	congestion := s.Congestion
-	if congestion == configs.DefaultCongestion {
+	switch congestion {
+	case configs.DefaultCongestion:
+		congestion = mptcp.CongestionAuto
+	case configs.SystemCongestion:
 		congestion = ""
 	}
 	return &mptcp.Config{

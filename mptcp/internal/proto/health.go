@@ -25,7 +25,7 @@ const (
 	smallRecord = 4096                  // and below this size it may take that long whatever the round trip
 	ackDelay    = 25 * time.Millisecond // the longest an answer is held back
 	ackEvery    = 2                     // records after which it is not
-	steadyGap   = 3 * time.Millisecond  // and between records that come regularly but no faster than this
+	steadyGap   = 2 * time.Millisecond  // and between records that come regularly but no faster than this
 	minSilence  = 50 * time.Millisecond // no path is suspect earlier
 	stuckAfter  = time.Second           // a suspect path is dialled again after this at the earliest
 	stuckMost   = time.Minute           // and at the latest
@@ -41,6 +41,7 @@ type health struct {
 	window
 	planned      plan
 	rate         rateFilter
+	losses       losses
 	progress     Instant // when the peer last reported something new
 	suspectSince Instant
 	trusted      Instant // when the last suspicion ended: what was sent before says nothing about the path's rate
@@ -80,15 +81,26 @@ type PathInfo struct {
 	MinRTT time.Duration
 	// WindowRate is the congestion window over the smoothed round-trip time, in octets per second.
 	WindowRate float64
+	// RTT is the smoothed round-trip time, queues of the network included, those of this machine not.
+	RTT time.Duration
+	// Resent counts segments sent again, Acked octets acknowledged, both since the connection began.
+	Resent, Acked uint64
 }
 
 // HandleInfo takes in what the kernel knows; call it every few milliseconds while the subflow sends, if there is such knowledge.
-func (s *Session) HandleInfo(sf *Subflow, info PathInfo) {
+func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 	if info.MinRTT > 0 && !sf.rate.measured() { // later the kernel's may be minutes old
 		sf.minRTT = min(sf.minRTT, max(info.MinRTT, 50*time.Microsecond))
 	}
 	if info.WindowRate > 0 {
 		sf.rate.kernel = info.WindowRate
+	}
+	if info.RTT > 0 && sf.state == Up {
+		before := sf.losses.kind
+		sf.losses.look(now, info, sf.srtt, info.RTT <= sf.minRTT+sf.minRTT/queueIsShort+shortQueue)
+		if kind := sf.losses.kind; kind != before {
+			s.trace(now, "subflow:congestion", trace.Num("addr_id", sf.addrID), trace.Str("kind", kind.String()))
+		}
 	}
 	sf.replan()
 }

@@ -226,12 +226,12 @@ func TestDeadlineMovesOn(t *testing.T) {
 func TestHandleInfo(t *testing.T) {
 	d := onePath(t)
 	sf := d.paths[0][client]
-	d.sides[client].HandleInfo(sf, PathInfo{MinRTT: 5 * ms, WindowRate: 1e6})
+	d.sides[client].HandleInfo(d.now, sf, PathInfo{MinRTT: 5 * ms, WindowRate: 1e6})
 	if sf.MinRTT() > 5*ms || sf.Rate() != 1e6 {
 		t.Errorf("before any measure: minRTT %v, rate %v; want 5ms, 1e6", sf.MinRTT(), sf.Rate())
 	}
 	sf.rate.sample(d.now, 5e5, false)
-	d.sides[client].HandleInfo(sf, PathInfo{MinRTT: ms, WindowRate: 0})
+	d.sides[client].HandleInfo(d.now, sf, PathInfo{MinRTT: ms, WindowRate: 0})
 	if sf.MinRTT() < ms+1 {
 		t.Errorf("a kernel's old minimum replaced the measured one: %v", sf.MinRTT())
 	}

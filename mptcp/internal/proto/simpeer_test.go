@@ -140,7 +140,7 @@ func (e *simEnd) learn() {
 	e.learned = e.p.now()
 	w := e.out
 	rtt := max(w.cfg.delay+w.back.cfg.delay, time.Duration(float64(w.sent-w.acked)/w.cfg.rate*float64(time.Second)))
-	e.p.s.HandleInfo(e.sf, PathInfo{MinRTT: w.cfg.delay + w.back.cfg.delay, WindowRate: float64(w.cwnd) / rtt.Seconds()})
+	e.p.s.HandleInfo(e.p.now(), e.sf, PathInfo{MinRTT: w.cfg.delay + w.back.cfg.delay, WindowRate: float64(w.cwnd) / rtt.Seconds()})
 }
 
 // maxTicks is how often HandleTimer may be called at one instant: a deadline that has passed must not come back.

@@ -1,0 +1,74 @@
+package proto
+
+import (
+	"math"
+	"time"
+)
+
+// Congestion is a kind of congestion control. The kernel's is all that a subflow has, but which one may be changed on a live connection.
+type Congestion uint8
+
+// The kinds. The first suits a path that loses only what its queue cannot hold: this side keeps the queue short itself (see window), and control that
+// models the path, as BBR does, would halt it for 200 ms every 10 s to measure what is known already, and pace small answers. The second suits a path
+// that loses at random: there loss-based control keeps a small part of the rate.
+const (
+	LossBased Congestion = iota
+	RateBased
+)
+
+// String returns the word used in traces and logs.
+func (c Congestion) String() string {
+	return [...]string{"loss-based", "rate-based"}[min(c, RateBased)]
+}
+
+// losses watches whether a path loses packets although its queue is short.
+type losses struct {
+	looked        bool
+	resent, acked uint64  // the kernel's counters when last looked at
+	at            Instant // the last loss
+	score         float64 // losses while the queue was short, older ones fading
+	since         uint64  // octets acknowledged since the last loss of any kind
+	kind          Congestion
+	returns       int // times that it seemed over
+}
+
+const (
+	lossMemory   = 3000 * segment       // octets after which a loss counts for a third
+	lossEnough   = 2.5                  // score: in the long run one lost packet in 1,200
+	lossOver     = 32 << 20             // octets without a loss until the path counts as clean again; twice that each time it was wrong
+	lossReturns  = 5                    // doublings
+	queueIsShort = 4                    // a fourth of the lowest round-trip time,
+	shortQueue   = 2 * time.Millisecond // and this, is what a short queue may add
+)
+
+// look takes in the kernel's counters; quiet says that packets do not wait in a queue.
+func (l *losses) look(now Instant, info PathInfo, span Instant, quiet bool) {
+	if !l.looked || info.Resent < l.resent || info.Acked < l.acked {
+		l.looked, l.resent, l.acked = true, info.Resent, info.Acked
+		return
+	}
+	acked, resent := info.Acked-l.acked, info.Resent-l.resent
+	l.acked, l.resent = info.Acked, info.Resent
+	l.score *= math.Exp(-float64(acked) / lossMemory)
+	l.since += acked
+	switch {
+	case resent > 0 && now-l.at >= span: // what is lost within a round trip is one event: a queue that overflowed loses many
+		l.at, l.since = now, 0
+		if quiet {
+			l.score++
+		} else {
+			l.score /= 2
+		}
+	case resent > 0:
+		l.since = 0
+	}
+	switch {
+	case l.kind == LossBased && l.score >= lossEnough:
+		l.kind = RateBased
+	case l.kind == RateBased && l.since >= lossOver<<min(l.returns, lossReturns):
+		l.kind, l.score, l.returns = LossBased, 0, l.returns+1
+	}
+}
+
+// Congestion returns which kind of congestion control the path should have. It changes with what HandleInfo tells.
+func (sf *Subflow) Congestion() Congestion { return sf.losses.kind }

@@ -1,0 +1,117 @@
+package proto
+
+import (
+	"testing"
+	"time"
+)
+
+// lossyPath is a path's kernel counters over time.
+type lossyPath struct {
+	l   losses
+	k   PathInfo
+	now Instant
+}
+
+// carry has segments acknowledged, of which every nth is lost once; looks come every 20 segments, 5 ms apart.
+func (p *lossyPath) carry(segments, nth int, quiet bool) {
+	for i := 1; i <= segments; i++ {
+		p.k.Acked += segment
+		if nth > 0 && i%nth == 0 {
+			p.k.Resent++
+		}
+		if i%20 == 0 {
+			p.now += 5 * time.Millisecond
+			p.l.look(p.now, p.k, 30*time.Millisecond, quiet)
+		}
+	}
+}
+
+func TestCongestionKind(t *testing.T) {
+	for name, tc := range map[string]struct {
+		nth   int
+		quiet bool
+		want  Congestion
+	}{
+		"clean":                  {0, true, LossBased},
+		"1 % lost at random":     {100, true, RateBased},
+		"1 in 800":               {800, true, RateBased},
+		"1 in 5000":              {5000, true, LossBased},
+		"a queue that overflows": {100, false, LossBased},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := lossyPath{now: time.Second}
+			p.carry(30_000, tc.nth, tc.quiet)
+			if p.l.kind != tc.want {
+				t.Errorf("%v (score %.2f), want %v", p.l.kind, p.l.score, tc.want)
+			}
+		})
+	}
+}
+
+// A queue that overflows once loses many packets; that is one event.
+func TestCongestionBurst(t *testing.T) {
+	p := lossyPath{now: time.Second}
+	p.carry(1000, 0, true)
+	for range 5 {
+		p.k.Resent += 50
+		p.now += 5 * time.Millisecond
+		p.l.look(p.now, p.k, 30*time.Millisecond, true)
+	}
+	if p.l.kind != LossBased {
+		t.Errorf("%v after one burst (score %.2f)", p.l.kind, p.l.score)
+	}
+}
+
+// What changes back too early waits twice as long the next time.
+func TestCongestionReturns(t *testing.T) {
+	p := lossyPath{now: time.Second}
+	for i := range 3 {
+		p.carry(2000, 50, true)
+		if p.l.kind != RateBased {
+			t.Fatalf("round %d: %v with 2 %% lost", i, p.l.kind)
+		}
+		p.carry(lossOver<<i/segment-1000, 0, true)
+		if p.l.kind != RateBased {
+			t.Errorf("round %d: clean for %d octets counts already", i, p.l.since)
+		}
+		p.carry(2000, 0, true)
+		if p.l.kind != LossBased {
+			t.Errorf("round %d: clean for %d octets does not count", i, p.l.since)
+		}
+	}
+}
+
+// Counters that go back belong to another connection.
+func TestCongestionCountersGoBack(t *testing.T) {
+	p := lossyPath{now: time.Second}
+	p.carry(1000, 0, true)
+	p.k = PathInfo{Acked: 5, Resent: 0}
+	p.l.look(p.now+time.Second, p.k, 30*time.Millisecond, true)
+	if p.l.since > lossOver || p.l.score != 0 {
+		t.Errorf("since %d, score %v", p.l.since, p.l.score)
+	}
+}
+
+func TestHandleInfoCongestion(t *testing.T) {
+	d := onePath(t)
+	sf, s := d.paths[0][client], d.sides[client]
+	info := PathInfo{RTT: sf.MinRTT()}
+	for i := range 10 {
+		info.Acked += 200 * segment
+		info.Resent++
+		s.HandleInfo(d.now+Instant(i)*time.Second, sf, info)
+	}
+	if sf.Congestion() != RateBased {
+		t.Error("losses without a queue went unnoticed")
+	}
+	slow := d.paths[0][egress]
+	info = PathInfo{RTT: slow.MinRTT() + 50*ms}
+	for i := range 10 {
+		info.Acked += 200 * segment
+		info.Resent++
+		d.sides[egress].HandleInfo(d.now+Instant(i)*time.Second, slow, info)
+	}
+	if slow.Congestion() != LossBased {
+		t.Error("losses of a full queue counted")
+	}
+}
