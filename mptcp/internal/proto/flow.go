@@ -71,6 +71,9 @@ func (s *Session) appended(st *Stream, n int) {
 	if n == 0 {
 		return
 	}
+	if st.unsent() == n {
+		st.out.spell = 0
+	}
 	s.snd.unsent += n
 	s.snd.buffered += n
 	s.enqueue(st)

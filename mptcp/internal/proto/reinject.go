@@ -97,7 +97,7 @@ func (s *Session) rescuable(sf *Subflow, most int) iter.Seq2[*Stream, int] {
 	return func(yield func(*Stream, int) bool) {
 		looks := rescueScan
 		for st := s.snd.flying.first; st != nil && looks > 0; st = s.snd.flying.after(st) {
-			if looks--; st.out.sent >= most {
+			if looks--; st.out.spell >= most {
 				continue
 			}
 			for i := range st.out.flight.q.Len() {

@@ -142,7 +142,7 @@ func TestOverdueOctetsAreRescued(t *testing.T) {
 // TestLateOctetsOfAYoungStreamGoBeforeBulk: the rescue does not wait until nothing else is left.
 func TestLateOctetsOfAYoungStreamGoBeforeBulk(t *testing.T) {
 	d := twoPaths(t)
-	bulk, _ := d.open(client, youngOctets+1)
+	download, _ := d.open(client, 10)
 	click, _ := d.open(client, 10)
 	d.rest()
 	d.known(2e6, 0, 1)
@@ -151,7 +151,7 @@ func TestLateOctetsOfAYoungStreamGoBeforeBulk(t *testing.T) {
 	}
 	put(click, 500)
 	d.poll(client, 0)
-	put(bulk, 200_000)
+	putOld(download, 200_000)
 	d.now += 200 * ms
 	recs := d.poll(client, 1)
 	if len(recs) < 2 || !strings.Contains(d.text(client, recs[0]), "stream(2)") {

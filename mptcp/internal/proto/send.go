@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// youngOctets: a stream that has sent less than this goes before those that have sent more.
+	// youngOctets: a stream that has sent less than this since nothing of it waited goes before those that have sent more. One that asks and answers in
+	// turn stays young for ever; one that always has something waiting does not.
 	youngOctets = 64 << 10
 	// shortOctets: so does one that has less than this to send.
 	shortOctets = 4 << 10
@@ -185,7 +186,7 @@ func newLoad(st *Stream, n int, fin bool) load {
 }
 
 // urgent says which streams go first: whoever waits for them is a person.
-func (st *Stream) urgent() bool { return st.out.sent < youngOctets || st.unsent() < shortOctets }
+func (st *Stream) urgent() bool { return st.out.spell < youngOctets || st.unsent() < shortOctets }
 
 // enqueue puts st in the list it belongs to, if it has anything to send.
 func (s *Session) enqueue(st *Stream) {
@@ -261,7 +262,7 @@ func (s *Session) bind(now Instant, sf *Subflow, l load) {
 		st.out.nxt = st.out.nxt.Add(1)
 	}
 	st.out.nxt = st.out.nxt.Add(l.n)
-	st.out.sent += l.n
+	st.out.spell += l.n
 	s.snd.used += uint64(l.n)
 	s.snd.unsent -= l.n
 	s.snd.flying.push(st)
@@ -312,7 +313,9 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 		sf.rate.sample(now, float64(sf.out.delivered-last.delivered)/span.Seconds(), last.limited)
 		if !last.limited {
 			sf.rated(now, sf.rate.peak(), sf.srtt)
-			late := max(now-last.at-delay-sf.minRTT, 100*time.Microsecond)
+			rtt := now - last.at - delay
+			sf.unexplained(rtt - max(sf.minRTT, seconds(float64(last.ahead)/sf.rate.estimate())))
+			late := max(rtt-sf.minRTT, 100*time.Microsecond)
 			sf.burst = float64(last.ahead) / late.Seconds()
 		}
 	}

@@ -21,17 +21,41 @@ func order(d *duo, side int, recs [][]byte) (ids []string) {
 	return ids
 }
 
+// putOld puts n octets into a stream that has had something waiting for long.
+func putOld(st *Stream, n int) {
+	put(st, n)
+	st.out.spell = youngOctets
+}
+
 // TestYoungStreamsGoFirst: a click is never behind a download.
 func TestYoungStreamsGoFirst(t *testing.T) {
 	d := onePath(t)
-	bulk, _ := d.open(client, youngOctets+1)
+	download, _ := d.open(client, 10)
 	d.rest()
 	d.known(2e6, 0)
-	put(bulk, 100_000)
+	putOld(download, 100_000)
 	click, _ := d.sides[client].OpenStream(d.now)
 	put(click, 1000)
 	if ids := order(d, client, d.poll(client, 0)); len(ids) < 2 || ids[0] != "stream(2)" {
 		t.Errorf("order %v, want the young stream first", ids)
+	}
+}
+
+// TestAskingInTurnKeepsAStreamYoung: a conversation has sent more than a download in the end, and yet goes first.
+func TestAskingInTurnKeepsAStreamYoung(t *testing.T) {
+	d := onePath(t)
+	talk, _ := d.open(client, 10)
+	for range 2 * youngOctets / 10_000 {
+		put(talk, 10_000)
+		d.rest()
+	}
+	download, _ := d.open(client, 10)
+	d.rest()
+	d.known(2e6, 0)
+	putOld(download, 100_000)
+	put(talk, 10_000)
+	if ids := order(d, client, d.poll(client, 0)); len(ids) < 2 || ids[0] != "stream(0)" {
+		t.Errorf("order %v, want the conversation first", ids)
 	}
 }
 
@@ -45,13 +69,13 @@ func TestOldStreamsShare(t *testing.T) {
 	d.rest()
 	d.known(20e6, 0)
 	for _, st := range near {
-		put(st, 150_000)
+		putOld(st, 150_000)
 	}
 	var sent [2]int
-	start := [2]int{near[0].out.sent, near[1].out.sent}
+	start := [2]int{near[0].out.spell, near[1].out.spell}
 	d.poll(client, 0)
 	for i, st := range near {
-		sent[i] = st.out.sent - start[i]
+		sent[i] = st.out.spell - start[i]
 	}
 	if diff := sent[0] - sent[1]; diff > 2*quantum || diff < -2*quantum || sent[0] == 0 {
 		t.Errorf("sent %v octets", sent)
@@ -76,7 +100,7 @@ func TestBothCreditsHold(t *testing.T) {
 	d.settle()
 	total := 0
 	for _, st := range near {
-		total += st.out.sent
+		total += st.out.spell
 	}
 	if total != 2500 || d.sides[client].snd.used != 2500 {
 		t.Errorf("%d octets sent, %d counted, the session's credit is 2500", total, d.sides[client].snd.used)

@@ -37,7 +37,7 @@ type streamOut struct {
 	code    Code // with fin: the stream ends in an abort
 	both    bool // with code: and so does the other direction
 	failed  Code // writing is over: the peer aborted or stopped
-	sent    int  // octets ever bound
+	spell   int  // octets bound since nothing waited
 	waiting bool // the application wants EventWritable
 }
 

@@ -15,13 +15,14 @@ type window struct {
 	top     float64       // what it was when it last grew by a quarter
 	flat    int           // round trips since then
 	roundAt Instant       // when the current one began
+	jitter  time.Duration // smoothed: how much later an answer comes than the octets ahead explain
 	burst   float64       // octets in flight over how much later the last of them came than a lone one would
 }
 
 const (
 	minRTTFor   = 3 * time.Second       // how long the lowest round-trip time counts; longer on long paths: 20 round trips
 	rampSpan    = 50 * time.Millisecond // queued beyond twice the product of rate and delay while the rate is being found
-	jitterSpan  = 3 * time.Millisecond  // queued beyond what records and variance ask for, for schedulers on the way
+	jitterSpan  = time.Millisecond      // queued beyond what records and jitter ask for, for schedulers on the way
 	initialRoom = 10 * segment          // in flight before anything is known: RFC 6928's initial window
 	leastRoom   = 4 * segment           // in flight on the slowest path: TCP's fast retransmission needs that many
 )
@@ -51,6 +52,12 @@ func (w *window) sample(now Instant, rtt time.Duration) {
 		}
 		w.minRTT, w.high, w.drainTo = w.lowest, now, 0
 	}
+}
+
+// unexplained takes in how much later than the octets ahead of it explain the answer to a record came: what the path itself varies by. As much must be
+// in flight beyond the product of rate and delay, or the path would run dry, its rate seem lower, and with it what may be in flight.
+func (w *window) unexplained(d time.Duration) {
+	w.jitter += (min(max(d, 0), w.minRTT) - w.jitter) / 16
 }
 
 // ramp lets the rate be found anew.
@@ -99,9 +106,12 @@ func (h *health) limit(record int) int {
 		span = h.minRTT * 3 / 4
 	case h.ramping:
 		span = 2*h.minRTT + rampSpan
-	default: // answers come for every other record
-		records := seconds(2 * float64(record) / rate)
-		span = h.minRTT + h.minRTT/8 + records + min(2*h.rttvar, h.minRTT/4) + jitterSpan
+	default:
+		gap := seconds(float64(record) / rate)
+		if gap < steadyGap {
+			gap *= ackEvery // closer together, not every one is answered
+		}
+		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, h.minRTT) + jitterSpan
 	}
 	return max(int(rate*span.Seconds()), leastRoom)
 }
@@ -126,7 +136,7 @@ func (h *health) recordSize() int {
 		return segment
 	}
 	rate := h.rate.estimate()
-	span := min(max(h.minRTT/6, 2*time.Millisecond), recordSpan)
+	span := min(max(h.minRTT/8, 2*time.Millisecond), recordSpan)
 	n := max(int(rate*span.Seconds()), min(int(rate*recordSpan.Seconds()), smallRecord))
 	return min(max(n, segment), maxRecord)
 }

@@ -57,7 +57,7 @@ func TestRecordSize(t *testing.T) {
 		rtt  time.Duration
 		want int
 	}{
-		{2.5e6, 30 * ms, 12500},   // 5 ms
+		{2.5e6, 30 * ms, 9375},    // 3.75 ms
 		{2.5e6, 300 * ms, 16320},  // 8 ms, cut at one TLS record
 		{2.5e6, 1 * ms, 5000},     // 2 ms at least
 		{625e3, 12 * ms, 4096},    // small ones may take 8 ms
