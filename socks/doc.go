@@ -27,6 +27,7 @@
 //
 // # Limits
 //
-// UDP ASSOCIATE and BIND are answered with "command not supported", SOCKS4 with a
-// refusal. Plain HTTP requests are forwarded for http URLs only.
+// UDP ASSOCIATE and BIND are answered with "command not supported". SOCKS4 and 4a
+// have CONNECT only, and are refused where passwords are wanted. Plain HTTP requests
+// are forwarded for http URLs only.
 package socks

@@ -28,8 +28,11 @@ type door interface {
 // doorFor chooses by what the client has sent first.
 func (f *Front) doorFor(s *sniffed) (door, error) {
 	first := s.head[0]
-	if first == statute.VersionSocks5 {
+	switch first {
+	case statute.VersionSocks5:
 		return f.socks5, nil
+	case version4:
+		return f.socks4, nil
 	}
 	if !isTokenByte(first) {
 		return nil, fmt.Errorf("first byte 0x%02x: %w", first, errNotServed)

@@ -18,6 +18,7 @@ func TestDoors(t *testing.T) {
 		want door
 	}{
 		{"\x05", f.socks5},
+		{"\x04", f.socks4},
 		{"CONNECT ", f.http},
 		{"GET ", plainDoor{}},
 		{"COPY ", plainDoor{}},
@@ -54,7 +55,7 @@ func TestDoors(t *testing.T) {
 	for first := range 256 {
 		said := string([]byte{byte(first), ' '})
 		got, err := f.doorFor(&sniffed{Conn: &scriptConn{}, head: []byte(said)})
-		served := first == 5 || isTokenByte(byte(first))
+		served := first == 5 || first == 4 || isTokenByte(byte(first))
 		if (got != nil) != served || !served && !errors.Is(err, errNotServed) {
 			t.Errorf("first byte 0x%02x leads to %T, %v", first, got, err)
 		}

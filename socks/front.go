@@ -59,6 +59,7 @@ type Front struct {
 	relay  relay.Config
 	log    *slog.Logger
 	socks5 socks5Door
+	socks4 socks4Door
 	http   httpDoor
 	gate   gate
 	plain  *forwarder
@@ -99,6 +100,7 @@ func NewFront(cfg FrontConfig) (*Front, error) {
 		}
 		f.socks5 = socks5Door{newNegotiator(userPass{a})}
 		f.http = httpDoor{a}
+		f.socks4 = socks4Door{refuses: true}
 	}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	f.plain = newForwarder(f)

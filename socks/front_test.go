@@ -132,7 +132,6 @@ func TestStrangers(t *testing.T) {
 	strangers := map[string]string{
 		"tls":     "\x16\x03\x01\x02\x00\x01\x00",
 		"ssh":     "SSH-2.0-OpenSSH_9.6\r\n",
-		"socks 4": "\x04\x01\x00\x50\x01\x02\x03\x04\x00",
 		"zero":    "\x00",
 		"six":     "\x06\x01",
 	}
