@@ -27,7 +27,8 @@
 //
 // # Limits
 //
-// UDP ASSOCIATE and BIND are answered with "command not supported". SOCKS4 and 4a
+// RESOLVE and RESOLVE_PTR (Tor's 0xf0 and 0xf1) look up at the egress, what its rules
+// would let a client connect to. UDP ASSOCIATE and BIND are answered with "command not supported". SOCKS4 and 4a
 // have CONNECT only, and are refused where passwords are wanted. Plain HTTP requests
 // are forwarded for http URLs only.
 package socks

@@ -159,6 +159,10 @@ func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, client st
 		}
 		return 0, 0, err
 	}
+	if target == nil { // a look-up
+		farewell(c, append(req.owed, hostReply(req.answer)...))
+		return 0, 0, nil
+	}
 	if _, err := c.Write(append(req.owed, replyBytes(ReplySucceeded, boundAddr(target))...)); err != nil {
 		_ = relay.Reset(target)
 		_ = relay.Reset(c)
@@ -167,18 +171,20 @@ func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, client st
 	return relay.Pipe(ctx, relay.WithHead(c, rest), target, e.relay)
 }
 
-// reach connects to the target. A client that resets its stream meanwhile ends it;
+// reach connects to the target, or looks it up and returns none. A client that resets its stream meanwhile ends it;
 // one that only ends it is finished sending, because giving up is said by a reset.
 // What the client has sent for the target so far is returned.
 func (e *Egress) reach(ctx context.Context, c net.Conn, req *request) (target net.Conn, rest []byte, err error) {
-	if req.command != statute.CommandConnect {
+	if req.command != statute.CommandConnect && !isResolve(req.command) {
 		return nil, nil, &ReplyError{Reply: ReplyCommandNotSupported}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	v := keepVigil(c, req.early, false, cancel)
 	defer func() { rest = v.end() }()
-	if open := e.inside[req.target]; open != nil {
+	if isResolve(req.command) {
+		req.answer, err = e.dialer.resolve(ctx, req.command, req.target)
+	} else if open := e.inside[req.target]; open != nil {
 		target, err = open(ctx)
 	} else {
 		target, err = e.dialer.dial(ctx, req.target)

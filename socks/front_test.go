@@ -130,10 +130,10 @@ func TestHandshakesAreCapped(t *testing.T) {
 // Strangers get a quick end: a line to read if they speak HTTP, else nothing.
 func TestStrangers(t *testing.T) {
 	strangers := map[string]string{
-		"tls":     "\x16\x03\x01\x02\x00\x01\x00",
-		"ssh":     "SSH-2.0-OpenSSH_9.6\r\n",
-		"zero":    "\x00",
-		"six":     "\x06\x01",
+		"tls":  "\x16\x03\x01\x02\x00\x01\x00",
+		"ssh":  "SSH-2.0-OpenSSH_9.6\r\n",
+		"zero": "\x00",
+		"six":  "\x06\x01",
 	}
 	for name, said := range strangers {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,9 @@ type Handshake struct {
 	// Stepwise waits for each answer before the next message, for servers that
 	// lose what comes early.
 	Stepwise bool
+
+	command byte   // 0: CONNECT
+	answer  Target // to a command that is no CONNECT: what stands in place of the bound address
 }
 
 // longAgo unblocks a pending Read or Write when set as its deadline.
@@ -76,7 +79,7 @@ func (h *Handshake) Receive(r io.Reader) (netip.AddrPort, error) {
 	if err := h.readAuthStatus(r); err != nil {
 		return netip.AddrPort{}, err
 	}
-	return readReply(r)
+	return h.readReply(r)
 }
 
 // step runs the handshake message by message.
@@ -101,7 +104,7 @@ func (h *Handshake) step(conn net.Conn) (netip.AddrPort, error) {
 			return netip.AddrPort{}, err
 		}
 	}
-	bound, err := readReply(conn)
+	bound, err := h.readReply(conn)
 	if err == nil {
 		err = write(conn, h.Payload)
 	}
@@ -128,7 +131,7 @@ func (h *Handshake) method() byte {
 func (h *Handshake) appendGreeting(b []byte) ([]byte, error) {
 	const maxField = 255 // RFC 1929 section 2
 	switch {
-	case h.Target.port == 0:
+	case h.Target.port == 0 && h.command == 0:
 		return nil, errors.New("socks handshake: no target")
 	case len(h.Username) > maxField || len(h.Password) > maxField:
 		return nil, errors.New("socks handshake: user name or password longer than 255 bytes")
@@ -147,7 +150,11 @@ func (h *Handshake) appendAuth(b []byte) []byte {
 }
 
 func (h *Handshake) appendRequest(b []byte) []byte {
-	return h.Target.appendTo(append(b, statute.VersionSocks5, statute.CommandConnect, 0))
+	command := h.command
+	if command == 0 {
+		command = statute.CommandConnect
+	}
+	return h.Target.appendTo(append(b, statute.VersionSocks5, command, 0))
 }
 
 func (h *Handshake) readMethod(r io.Reader) error {
@@ -184,7 +191,7 @@ func (h *Handshake) readAuthStatus(r io.Reader) error {
 }
 
 // readReply reads a reply (RFC 1928 section 6). The reserved byte may be anything.
-func readReply(r io.Reader) (netip.AddrPort, error) {
+func (h *Handshake) readReply(r io.Reader) (netip.AddrPort, error) {
 	var head [4]byte
 	if err := read(r, head[:]); err != nil {
 		return netip.AddrPort{}, err
@@ -200,11 +207,22 @@ func readReply(r io.Reader) (netip.AddrPort, error) {
 		}
 		return netip.AddrPort{}, &ReplyError{Reply: reply, Remote: true}
 	}
-	return readBound(r, head[3])
+	host, err := readBound(r, head[3])
+	if err != nil || h.command == 0 {
+		return netip.AddrPortFrom(host.ip, host.port), err
+	}
+	h.answer = host
+	if host.ip.IsValid() {
+		return netip.AddrPort{}, nil
+	}
+	if h.answer.name, err = canonicalName(host.name); err != nil {
+		return netip.AddrPort{}, protocolError("answer holds neither an address nor a host name")
+	}
+	return netip.AddrPort{}, nil
 }
 
-// readBound reads BND.ADDR and BND.PORT. A name is read and left at that.
-func readBound(r io.Reader, addrType byte) (netip.AddrPort, error) {
+// readBound reads BND.ADDR and BND.PORT. A name is not looked at.
+func readBound(r io.Reader, addrType byte) (Target, error) {
 	size := 0
 	switch addrType {
 	case statute.ATYPIPv4:
@@ -214,22 +232,22 @@ func readBound(r io.Reader, addrType byte) (netip.AddrPort, error) {
 	case statute.ATYPDomain:
 		var length [1]byte
 		if err := read(r, length[:]); err != nil {
-			return netip.AddrPort{}, err
+			return Target{}, err
 		}
 		size = int(length[0])
 	default:
-		return netip.AddrPort{}, protocolError("reply has an address of unknown type")
+		return Target{}, protocolError("reply has an address of unknown type")
 	}
 	const portLen = 2
 	b := make([]byte, size+portLen)
 	if err := read(r, b); err != nil {
-		return netip.AddrPort{}, err
+		return Target{}, err
 	}
-	ip, ok := netip.AddrFromSlice(b[:size])
-	if !ok || addrType == statute.ATYPDomain {
-		return netip.AddrPort{}, nil
+	if addrType == statute.ATYPDomain {
+		return Target{name: string(b[:size])}, nil
 	}
-	return netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(b[size:])), nil
+	ip, _ := netip.AddrFromSlice(b[:size]) // of one of the two sizes
+	return Target{ip: ip.Unmap(), port: binary.BigEndian.Uint16(b[size:])}, nil
 }
 
 func read(r io.Reader, b []byte) error {

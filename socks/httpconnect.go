@@ -29,7 +29,7 @@ func (e *httpRefusal) Error() string {
 	return fmt.Sprintf("http %d: %s", e.status, e.hint)
 }
 
-const httpHint = "this port is a SOCKS5 and HTTP proxy, not a web server: set it as the proxy and ask for a whole http:// URL"
+const httpHint = "this port is a SOCKS and HTTP proxy, not a web server: set it as the proxy and ask for a whole http:// URL"
 
 const authHint = "user name and password required: those of socks.users in the client's configuration"
 

@@ -187,6 +187,7 @@ func randomBytes(n int) []byte {
 // not exist. It counts its queries.
 type fakeResolver struct {
 	answers map[string][]string
+	names   map[string][]string // of addresses
 	delays  map[string]time.Duration // negative: never answers
 	mu      sync.Mutex
 	asked   []string
@@ -219,6 +220,17 @@ func (r *fakeResolver) LookupNetIP(ctx context.Context, network, host string) ([
 		addrs = append(addrs, netip.MustParseAddr(text))
 	}
 	return addrs, nil
+}
+
+func (r *fakeResolver) LookupAddr(_ context.Context, addr string) ([]string, error) {
+	r.mu.Lock()
+	r.asked = append(r.asked, "ptr "+addr)
+	r.mu.Unlock()
+	names, ok := r.names[addr]
+	if !ok {
+		return nil, &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}
+	}
+	return names, nil
 }
 
 func (r *fakeResolver) queries() []string {

@@ -20,6 +20,7 @@ type request struct {
 	target  Target
 	early   []byte // what the client has sent behind its request
 	owed    []byte // answers to earlier messages, to be written before the reply
+	answer  Target // what a look-up has found
 }
 
 // negotiator reads SOCKS5 handshakes through go-socks5. That server is kept to
@@ -157,20 +158,27 @@ type noAuth struct{}
 
 func (noAuth) GetCode() uint8 { return statute.MethodNoAuth }
 
-func (noAuth) Authenticate(_ io.Reader, w io.Writer, _ string) (*socks5.AuthContext, error) {
+func (noAuth) Authenticate(r io.Reader, w io.Writer, _ string) (*socks5.AuthContext, error) {
 	if _, err := w.Write([]byte{statute.VersionSocks5, statute.MethodNoAuth}); err != nil {
 		return nil, err
 	}
-	return authenticated(w, statute.MethodNoAuth)
+	return authenticated(r, w, statute.MethodNoAuth)
 }
 
-// authenticated marks the connection behind w.
-func authenticated(w io.Writer, method byte) (*socks5.AuthContext, error) {
+// authenticated marks the connection behind w, and looks at the request that comes next.
+func authenticated(r io.Reader, w io.Writer, method byte) (*socks5.AuthContext, error) {
 	s, ok := w.(*shakeConn)
 	if !ok {
 		return nil, errors.New("go-socks5 hands another connection over")
 	}
+	buffered, ok := r.(*bufio.Reader)
+	if !ok {
+		return nil, errors.New("go-socks5 hands another reader over")
+	}
 	s.authenticated = true
+	if err := s.takeResolve(buffered); err != nil {
+		return nil, err
+	}
 	return &socks5.AuthContext{Method: method}, nil
 }
 

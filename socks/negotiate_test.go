@@ -86,7 +86,18 @@ var negotiateCases = []negotiateCase{
 	{name: "auth though none was chosen", in: "050100" + "01026d65027077", answer: "0500" + failed},
 	{name: "command 0", in: "050100" + "05000001" + "01020304" + "0050", answer: "0500" + noCommand},
 	{name: "command 4", in: "050100" + "05040001" + "01020304" + "0050", answer: "0500" + noCommand},
-	{name: "tor's resolve", in: "050100" + "05f00003" + "03612e62" + "0000", answer: "0500" + noCommand},
+	{name: "command ef", in: "050100" + "05ef0003" + "03612e62" + "0000", answer: "0500" + noCommand},
+	{name: "resolve name", in: "050100" + "05f00003" + "03612e62" + "0000", answer: "0500", target: "a.b:0", cmd: 0xf0},
+	{name: "resolve address", in: "050100" + "05f00001" + "01020304" + "0050", answer: "0500", target: "1.2.3.4:0", cmd: 0xf0},
+	{name: "resolve inet_aton form", in: "050100" + "05f00003" + "05" + hex.EncodeToString([]byte("127.1")) + "0000", answer: "0500" + unreachable},
+	{name: "resolve empty name", in: "050100" + "05f00003" + "00" + "0000", answer: "0500" + unreachable},
+	{name: "resolve address type 2", in: "050100" + "05f00002", answer: "0500" + noAddrType},
+	{name: "resolve with password", auth: true, in: "050102" + "01026d65027077" + "05f00003" + "03612e62" + "0000", answer: "0502" + "0100", target: "a.b:0", cmd: 0xf0},
+	{name: "resolve without password", auth: true, in: "050102" + "05f00003" + "03612e62" + "0000", answer: "0502" + "0101"},
+	{name: "name of address", in: "050100" + "05f10004" + "20010db8000000000000000000000001" + "0000", answer: "0500", target: "[2001:db8::1]:0", cmd: 0xf1},
+	{name: "name of name", in: "050100" + "05f10003" + "03612e62" + "0000", answer: "0500" + noAddrType},
+	{name: "cut in resolve", in: "050100" + "05f00003" + "0361", answer: "0500", waits: true},
+	{name: "cut behind command resolve", in: "050100" + "05f0", answer: "0500", waits: true},
 	{name: "address type 0", in: "050100" + "05010000", answer: "0500" + noAddrType},
 	{name: "address type 2", in: "050100" + "05010002", answer: "0500" + noAddrType},
 	{name: "address type ff", in: "050100" + "050100ff", answer: "0500" + noAddrType},
@@ -257,8 +268,11 @@ func TestNegotiateWithStrangeParts(t *testing.T) {
 	if err := takeDown(context.Background(), &shakeConn{}, &socks5.Request{Reader: &w}); err == nil {
 		t.Error("a request from another reader is taken down")
 	}
-	if _, err := authenticated(&w, statute.MethodNoAuth); err == nil {
+	if _, err := authenticated(&w, &w, statute.MethodNoAuth); err == nil {
 		t.Error("another connection is authenticated")
+	}
+	if _, err := authenticated(&w, &shakeConn{}, statute.MethodNoAuth); err == nil {
+		t.Error("another reader is read from")
 	}
 	if _, err := (userPass{}).Authenticate(&w, &w, ""); err == nil {
 		t.Error("another connection is asked for a password")

@@ -53,6 +53,7 @@ func (e *entry) matchesPort(port uint16) bool { return e.lo <= port && port <= e
 func (e *entry) isExact() bool { return e.prefix.IsValid() && e.prefix.IsSingleIP() }
 
 const (
+	maxPort        = 65535
 	keywordPrivate = "private"
 	keywordAny     = "*"
 )
@@ -60,7 +61,7 @@ const (
 // parseEntry reads one entry of a list.
 func parseEntry(text string) (entry, error) {
 	host, ports := splitPorts(text)
-	e := entry{text: text, lo: 1, hi: 65535}
+	e := entry{text: text, lo: 1, hi: maxPort}
 	if ports != "" || strings.HasSuffix(text, ":") {
 		var err error
 		if e.lo, e.hi, err = parsePorts(ports); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // TargetRules say which targets an egress connects to. The zero value is the
@@ -39,6 +40,7 @@ import (
 type TargetRules struct {
 	allow, deny []entry
 	denyRest    bool
+	ports       []uint16 // one of each stretch of ports for which no entry decides differently
 }
 
 // EntryError tells which entry of a list of rules is wrong, and why.
@@ -63,6 +65,7 @@ func ParseTargetRules(allow, deny []string) (TargetRules, error) {
 	if err := errors.Join(errs...); err != nil {
 		return TargetRules{}, err
 	}
+	r.ports = portsOf(r.allow, r.deny)
 	kept := r.deny[:0]
 	for _, e := range r.deny {
 		if e.text == keywordAny {
@@ -73,6 +76,29 @@ func ParseTargetRules(allow, deny []string) (TargetRules, error) {
 	}
 	r.deny = kept
 	return r, nil
+}
+
+// portsOf returns the first port of each stretch of ports between the bounds of entries.
+func portsOf(lists ...[]entry) []uint16 {
+	ports := []uint16{1}
+	for _, list := range lists {
+		for _, e := range list {
+			ports = append(ports, e.lo)
+			if e.hi < maxPort {
+				ports = append(ports, e.hi+1)
+			}
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+// portsThatMatter returns ports that stand for all: what is denied for each of them is denied for every port.
+func (r *TargetRules) portsThatMatter() []uint16 {
+	if r.ports == nil {
+		return []uint16{1} // the zero value has no entries
+	}
+	return r.ports
 }
 
 func parseList(list string, texts []string, errs []error) ([]entry, []error) {

@@ -35,20 +35,29 @@ func ParseTarget(hostport string) (Target, error) {
 
 // newTarget returns the target for a host in text form, which may be an address.
 func newTarget(host string, port uint16) (Target, error) {
+	t, err := newHost(host)
+	if err != nil {
+		return Target{}, err
+	}
+	t.port = port
+	return t, t.checkPort()
+}
+
+// newHost returns a target without a port.
+func newHost(host string) (Target, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if zone := ip.Zone(); zone != "" {
 			if _, err := canonicalName("zone." + zone + ".zone"); err != nil {
 				return Target{}, &ReplyError{Reply: ReplyHostUnreachable, Err: nameError("zone is no interface name")}
 			}
 		}
-		return addrTarget(ip, port)
+		return Target{ip: ip.Unmap()}, nil
 	}
 	name, err := canonicalName(host)
 	if err != nil {
 		return Target{}, &ReplyError{Reply: ReplyHostUnreachable, Err: err}
 	}
-	t := Target{name: name, port: port}
-	return t, t.checkPort()
+	return Target{name: name}, nil
 }
 
 func addrTarget(ip netip.Addr, port uint16) (Target, error) {

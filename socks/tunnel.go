@@ -17,12 +17,13 @@ import (
 // bytes relayed to the egress and to the client.
 func (f *Front) tunnel(s *sniffed, req *request, d door) (up, down int64, err error) {
 	c := s.Conn
-	if req.command != statute.CommandConnect {
+	resolving := isResolve(req.command)
+	if req.command != statute.CommandConnect && !resolving {
 		err := &ReplyError{Reply: ReplyCommandNotSupported}
 		farewell(c, append(req.owed, d.refused(err)...))
 		return 0, 0, err
 	}
-	if f.cfg.Optimistic {
+	if f.cfg.Optimistic && !resolving {
 		return f.promise(c, req, d)
 	}
 	egress, bound, rest, err := f.reach(c, req)
@@ -34,6 +35,11 @@ func (f *Front) tunnel(s *sniffed, req *request, d door) (up, down int64, err er
 			farewell(c, append(req.owed, d.refused(err)...))
 		}
 		return 0, 0, err
+	}
+	if resolving {
+		_ = egress.Close()
+		farewell(c, append(req.owed, hostReply(req.answer)...))
+		return 0, 0, nil
 	}
 	if _, err := c.Write(append(req.owed, d.granted(bound)...)); err != nil {
 		_ = relay.Reset(egress)
@@ -57,12 +63,18 @@ func (f *Front) reach(c net.Conn, req *request) (egress net.Conn, bound netip.Ad
 	}
 	ctx, stop := f.replyContext(ctx)
 	defer stop()
-	h := Handshake{Target: req.target, Payload: v.take()}
+	h := Handshake{Target: req.target}
+	if isResolve(req.command) {
+		h.command = req.command
+	} else {
+		h.Payload = v.take()
+	}
 	bound, err = h.Do(ctx, egress)
 	if err != nil {
 		_ = relay.Reset(egress)
 		return nil, bound, nil, err
 	}
+	req.answer = h.answer
 	return egress, bound, nil, nil
 }
 

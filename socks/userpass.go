@@ -39,7 +39,7 @@ func (u userPass) Authenticate(r io.Reader, w io.Writer, _ string) (*socks5.Auth
 	if err != nil {
 		return nil, err
 	}
-	return authenticated(w, statute.MethodUserPassAuth)
+	return authenticated(r, w, statute.MethodUserPassAuth)
 }
 
 // readUserPass reads the client's message of RFC 1929 section 2. Empty fields are
