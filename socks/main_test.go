@@ -187,7 +187,7 @@ func randomBytes(n int) []byte {
 // not exist. It counts its queries.
 type fakeResolver struct {
 	answers map[string][]string
-	names   map[string][]string // of addresses
+	names   map[string][]string      // of addresses
 	delays  map[string]time.Duration // negative: never answers
 	mu      sync.Mutex
 	asked   []string
