@@ -53,6 +53,13 @@ func (r *Results) Counted(scenario, transport, workload string) []*Run {
 	return r.counted()[cell{scenario, transport, workload}]
 }
 
+// Counting returns Counted for results that do not change any more: it looks at
+// all runs once, not at every call.
+func (r *Results) Counting() func(scenario, transport, workload string) []*Run {
+	runs := r.counted()
+	return func(scenario, transport, workload string) []*Run { return runs[cell{scenario, transport, workload}] }
+}
+
 // Summarize computes Summary and Benefit, and the ceilings that were measured,
 // from Runs.
 func (r *Results) Summarize() {
