@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,9 +79,28 @@ func TestBenchCompare(t *testing.T) {
 	}
 }
 
+// report makes the page, be it told the folder or the file in it.
 func TestBenchReport(t *testing.T) {
-	if got := mpsocks(t, "", "bench", "report", benchResults(t, 10, 11)); got.code != exitOK || !strings.Contains(got.out, "two lines") {
-		t.Errorf("report = %+v", got)
+	for _, file := range []string{"", bench.ResultsFile} {
+		dir := benchResults(t, 10, 11)
+		got := mpsocks(t, "", "bench", "report", filepath.Join(dir, file))
+		page := filepath.Join(dir, bench.ReportFile)
+		if got.code != exitOK || !strings.Contains(got.out, "two lines") || got.err != "Wrote "+page+".\n" {
+			t.Errorf("report = %+v", got)
+		}
+		checkPage(t, dir, "two lines")
+	}
+	if got := mpsocks(t, "", "bench", "report", t.TempDir()); got.code != exitFailure {
+		t.Errorf("report of an empty folder = %+v", got)
+	}
+}
+
+// checkPage holds that a run has left a page, and that it says something.
+func checkPage(t *testing.T, dir, want string) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(dir, bench.ReportFile))
+	if err != nil || !strings.Contains(string(page), want) || !strings.HasSuffix(string(page), "</html>\n") {
+		t.Errorf("%s of %d bytes without %q or its end, %v", bench.ReportFile, len(page), want, err)
 	}
 }
 

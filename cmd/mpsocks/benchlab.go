@@ -15,6 +15,7 @@ import (
 
 	"github.com/mpsocks/mpsocks/bench"
 	"github.com/mpsocks/mpsocks/bench/lab"
+	"github.com/mpsocks/mpsocks/bench/report"
 	"github.com/mpsocks/mpsocks/configs"
 )
 
@@ -64,7 +65,7 @@ func (f *benchFlags) add(c *cobra.Command) {
 	fl.StringSliceVar(&f.transports, "transport", nil, "transports (default all there are)")
 	fl.StringSliceVar(&f.workloads, "workload", nil, "workloads (default those that make sense)")
 	fl.IntVar(&f.runs, "runs", 3, "repetitions")
-	fl.StringVar(&f.out, "out", "", "folder for results.json and results.txt")
+	fl.StringVar(&f.out, "out", "", "folder for report.html, results.json and results.txt")
 	fl.BoolVar(&f.json, "json", false, "print results.json instead of the table")
 	fl.Uint64Var(&f.seed, "seed", 1, "of everything random")
 	fl.BoolVar(&f.debug, "debug", false, "log what goes on")
@@ -149,7 +150,7 @@ func newRunner(e env, f benchFlags, all []bench.Transport) (*bench.Runner, error
 		Host: bench.ReadHost(versionText()), Progress: bench.NewProgress(e.err, e.color), Logger: log,
 	}
 	if f.out != "" {
-		r.Save = func(res *bench.Results) error { return res.Save(f.out) }
+		r.Save = func(res *bench.Results) error { return errors.Join(res.Save(f.out), report.Save(f.out, res)) }
 	}
 	return r, nil
 }
@@ -192,7 +193,8 @@ func runBench(ctx context.Context, e env, f benchFlags, r *bench.Runner) error {
 	}
 	err = errors.Join(show(e.out), err)
 	if f.out != "" {
-		fmt.Fprintf(e.err, "Wrote %s and %s.\n", filepath.Join(f.out, bench.ResultsFile), filepath.Join(f.out, bench.TextFile))
+		fmt.Fprintf(e.err, "Wrote %s, %s and %s.\n", filepath.Join(f.out, bench.ReportFile),
+			filepath.Join(f.out, bench.ResultsFile), filepath.Join(f.out, bench.TextFile))
 	}
 	return err
 }

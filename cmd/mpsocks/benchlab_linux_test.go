@@ -74,6 +74,7 @@ func TestBenchLab(t *testing.T) {
 	if !res.Complete || res.Mode != "lab" || res.Host.Kernel == "" || len(res.Scenes[0].Lines) != 2 {
 		t.Errorf("results = %+v", res)
 	}
+	checkPage(t, dir, "A click")
 	for _, run := range res.Runs {
 		if run.Client.Peak == 0 || run.Egress.Peak == 0 || len(run.Paths) != 2 || run.Paths[0].Down+run.Paths[1].Down == 0 {
 			t.Errorf("%s: client %+v, egress %+v, paths %+v", run.Transport, run.Client, run.Egress, run.Paths)
@@ -96,6 +97,7 @@ func TestBenchLabInterrupted(t *testing.T) {
 	if res := checkRuns(t, dir, "tcp"); res.Complete {
 		t.Error("results are complete")
 	}
+	checkPage(t, dir, "Stopped before everything was done")
 	if !strings.Contains(p.out.String(), "stopped before everything was done") {
 		t.Errorf("no table:\n%s", p.out)
 	}
@@ -119,6 +121,7 @@ func TestBenchLive(t *testing.T) {
 	if res := checkRuns(t, dir, "mptcp", "tcp"); res.Mode != "live" || !res.Complete || len(res.Scenes[0].Lines) != 2 {
 		t.Errorf("results = %+v", res)
 	}
+	checkPage(t, dir, "real lines")
 }
 
 // Without a bench service bench live says what is missing.

@@ -3,18 +3,22 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mpsocks/mpsocks/bench"
+	"github.com/mpsocks/mpsocks/bench/report"
 )
 
 func benchReportCmd(e env) *cobra.Command {
 	return &cobra.Command{
-		Use:     "report DIR",
-		Short:   "Print the table of results that are there",
-		Long:    "report prints the table of DIR/results.json again.",
+		Use:   "report DIR",
+		Short: "Make the report of results that are there again",
+		Long: "report makes DIR/report.html of DIR/results.json and prints the table. DIR may also be a\n" +
+			"results.json itself; the report is put beside it.",
 		Example: "  mpsocks bench report out",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -22,9 +26,22 @@ func benchReportCmd(e env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return res.WriteTable(e.out)
+			dir := resultsDir(args[0])
+			if err := errors.Join(res.WriteTable(e.out), report.Save(dir, res)); err != nil {
+				return err
+			}
+			fmt.Fprintf(e.err, "Wrote %s.\n", filepath.Join(dir, bench.ReportFile))
+			return nil
 		},
 	}
+}
+
+// resultsDir is the folder of results that are named by it or by their file.
+func resultsDir(name string) string {
+	if fi, err := os.Stat(name); err == nil && fi.IsDir() {
+		return name
+	}
+	return filepath.Dir(name)
 }
 
 // errWorse is what a comparison ends with for a CI to see.
