@@ -2,7 +2,10 @@ package configs
 
 import (
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,9 +36,11 @@ type Client struct {
 
 // Socks is the local proxy port.
 type Socks struct {
-	Listen []string
-	Users  map[string]string // name to password or bcrypt hash; nil: no password asked
-	Reply  string            // after-connect or optimistic
+	Listen       []string          // IP:PORT or unix:PATH
+	SocketMode   fs.FileMode       // of unix sockets
+	AllowClients []netip.Prefix    // who may connect from other machines; nil: everybody who can
+	Users        map[string]string // name to password or bcrypt hash; nil: no password asked
+	Reply        string            // after-connect or optimistic
 }
 
 // EgressRef says where the egress is and who it is.
@@ -88,7 +93,7 @@ func ParseClient(name string, text []byte) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		Socks:     Socks{Listen: []string{}, Reply: "after-connect"},
+		Socks:     Socks{Listen: []string{}, SocketMode: DefaultSocketMode, Reply: "after-connect"},
 		Transport: "mptcp",
 		Session:   Session{Linger: DefaultLinger, Congestion: DefaultCongestion},
 		Drain:     DefaultDrain,
@@ -114,7 +119,9 @@ func ClientKeys() []string {
 func clientFields(c *Client) []field {
 	return []field{
 		{name: "socks", section: []field{
-			{name: "listen", set: uniqueList(&c.Socks.Listen, "an address such as 127.0.0.1:1080", CheckListen)},
+			{name: "listen", set: socksListen(&c.Socks.Listen)},
+			{name: "socket_mode", set: socketMode(&c.Socks.SocketMode)},
+			{name: "allow_clients", set: networks(&c.Socks.AllowClients)},
 			{name: "users", set: users(&c.Socks.Users)},
 			{name: "reply", set: oneOf(&c.Socks.Reply, "after-connect", "optimistic")},
 		}},
@@ -163,21 +170,33 @@ func logFields(l *Log) []field {
 
 // checkClient looks at what no single setting shows.
 func (d *decoder) checkClient(c *Client) {
+	d.checkOpenPorts(c)
+	d.required("egress.address", len(c.Egress.Address) > 0, "the HOST:PORT of the egress")
+	d.required("egress.key", c.Egress.Key != Key{}, "the public key of the egress")
+	d.required("identity", c.Identity != "", "the file with this client's private key")
+}
+
+// checkOpenPorts refuses a port that lets everybody in.
+func (d *decoder) checkOpenPorts(c *Client) {
+	if c.Socks.Users != nil || c.Socks.AllowClients != nil || d.isBroken("socks.users") || d.isBroken("socks.allow_clients") {
+		return
+	}
 	for i, l := range c.Socks.Listen {
-		if isLoopback(l) || c.Socks.Users != nil {
+		if _, isUnix := UnixSocket(l); isUnix || isLoopback(l) {
 			continue
-		}
-		if _, broken := d.places["socks.users"]; broken {
-			continue // its own problem has been noted
 		}
 		key := fmt.Sprintf("socks.listen[%d]", i)
 		if _, ok := d.places[key]; !ok {
 			key = "socks.listen"
 		}
-		d.at(key, "%s lets other machines in: set socks.users as well, or set socks.listen to a loopback address such as %s",
+		d.at(key, "%s lets other machines in: set socks.users or socks.allow_clients as well, or set socks.listen to a loopback address such as %s",
 			l, DefaultSocksListen)
 	}
-	d.required("egress.address", len(c.Egress.Address) > 0, "the HOST:PORT of the egress")
-	d.required("egress.key", c.Egress.Key != Key{}, "the public key of the egress")
-	d.required("identity", c.Identity != "", "the file with this client's private key")
+}
+
+// isBroken reports whether something is wrong with a setting, which has been noted.
+func (d *decoder) isBroken(key string) bool {
+	return slices.ContainsFunc(d.problems, func(p Problem) bool {
+		return p.Key == key || strings.HasPrefix(p.Key, key+"[") || strings.HasPrefix(p.Key, key+".")
+	})
 }

@@ -33,7 +33,7 @@ bench: true
 		Source: e.Source, Listen: []string{":8443", "[::1]:9443"}, QUIC: true, Bench: true, Address: []string{"e.example:8443"},
 		Identity: "d/keys/egress.key", Clients: []ClientKey{{"laptop", key}},
 		Targets: Targets{Allow: []string{"10.0.0.0/8"}, Deny: []string{"*.example", "10.9.0.0/16"}},
-		Session: Session{Linger: time.Minute, Congestion: "system"}, Admin: Admin{Listen: "127.0.0.1:1091"}, Log: Log{"info", "text"},
+		Session: Session{Linger: time.Minute, Congestion: "auto"}, Admin: Admin{Listen: "127.0.0.1:1091"}, Log: Log{"info", "text"},
 	}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("ParseEgress = %+v, want %+v", e, want)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +24,9 @@ type FrontConfig struct {
 	// Users are the clients' user names, each with a bcrypt hash of the password
 	// or "plain:" and the password itself. Without users nobody is asked.
 	Users map[string]string
+	// AllowClients are the networks that clients may connect from; nil lets everybody
+	// in. Clients of this machine, over loopback or a unix socket, always may.
+	AllowClients []netip.Prefix
 	// Optimistic answers success before the egress has answered. It saves the
 	// client a round trip; a target that cannot be reached then shows as a reset.
 	Optimistic bool
@@ -64,6 +69,7 @@ type Front struct {
 	gate   gate
 	plain  *forwarder
 	notes  logQuota // of refused targets
+	barred logQuota // of clients that are not allowed
 
 	ctx    context.Context // of all tunnels; cancelled when a shutdown runs out of time
 	cancel context.CancelCauseFunc
@@ -179,6 +185,11 @@ func (f *Front) awaitConns(done chan<- struct{}) {
 
 // take starts to serve a connection.
 func (f *Front) take(c net.Conn) {
+	if !f.allows(c) {
+		f.barred.info(f.log, "client refused", "from", addrText(c.RemoteAddr()), "reason", "not in socks.allow_clients")
+		_ = relay.Reset(c)
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closing {
@@ -187,6 +198,15 @@ func (f *Front) take(c net.Conn) {
 	}
 	f.conns.Add(1)
 	go f.serve(c)
+}
+
+// allows reports whether a client may connect at all.
+func (f *Front) allows(c net.Conn) bool {
+	ip := sourceIP(c.RemoteAddr()).Unmap().WithZone("")
+	if f.cfg.AllowClients == nil || !ip.IsValid() || ip.IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(f.cfg.AllowClients, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 // serve serves one client from its first byte to its last.
@@ -280,8 +300,11 @@ func orDefault[T int | time.Duration](v, def T) T {
 }
 
 func addrText(a net.Addr) string {
-	if a == nil {
+	switch {
+	case a == nil:
 		return ""
+	case a.Network() == "unix": // a client's end has no name
+		return "unix"
 	}
 	return a.String()
 }

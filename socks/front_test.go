@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -441,4 +442,57 @@ func TestBruteForceIsSlow(t *testing.T) {
 			t.Errorf("the right password later on: %v after %v", reply, took)
 		}
 	})
+}
+
+// addressedConn is a connection that comes from anywhere.
+type addressedConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c *addressedConn) RemoteAddr() net.Addr { return c.from }
+
+func TestAllowClients(t *testing.T) {
+	tcp := func(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
+	nets := []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("fe80::/10")}
+	tests := []struct {
+		from net.Addr
+		nets []netip.Prefix
+		want bool
+	}{
+		{tcp("192.168.1.7:1"), nets, true},
+		{tcp("[::ffff:192.168.1.7]:1"), nets, true},
+		{tcp("192.168.2.7:1"), nets, false},
+		{tcp("[::ffff:192.168.2.7]:1"), nets, false},
+		{tcp("[2001:db8::1]:1"), nets, true},
+		{tcp("[fe80::1%eth0]:1"), nets, true},
+		{tcp("[2001:db9::1]:1"), nets, false},
+		{tcp("127.0.0.1:1"), nets, true},
+		{tcp("[::1]:1"), nets, true},
+		{&net.UnixAddr{Net: "unix"}, nets, true},
+		{tcp("192.168.2.7:1"), nil, true},
+		{tcp("192.168.2.7:1"), []netip.Prefix{}, false},
+	}
+	for _, tt := range tests {
+		var log syncBuffer
+		cfg := FrontConfig{Dial: noEgress, AllowClients: tt.nets, Logger: textLogger(&log)}
+		f, err := NewFront(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, far := net.Pipe()
+		f.take(&addressedConn{far, tt.from})
+		_ = near.SetDeadline(time.Now().Add(hang))
+		_, err = near.Write([]byte("\x05\x01\x00"))
+		if err == nil {
+			wantRead(t, near, []byte("\x05\x00"))
+		}
+		if (err == nil) != tt.want || strings.Contains(log.String(), "client refused") == tt.want {
+			t.Errorf("from %v with %v: %v, want that it may: %v; the log has %q", tt.from, tt.nets, err, tt.want, log.String())
+		}
+		near.Close()
+		if err := f.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -50,9 +50,9 @@ func TestCheckIsWhatStartDoes(t *testing.T) {
 		verb            string
 		want            []string
 	}{
-		{"typo", "paths: auto", "pahts: auto", "client", []string{`client.yaml:39:1: pahts: is not a known key; did you mean "paths"?`}},
-		{"no key file", "identity: client.key", "identity: none.key", "client", []string{"client.yaml:25:11: identity: ", "none.key"}},
-		{"hash", "socks:", "socks:\n  users: {alice: $2nonsense}", "client", []string{"client.yaml:7:1: socks: ", "alice", "bcrypt"}},
+		{"typo", "paths: auto", "pahts: auto", "client", []string{`client.yaml:43:1: pahts: is not a known key; did you mean "paths"?`}},
+		{"no key file", "identity: client.key", "identity: none.key", "client", []string{"client.yaml:29:11: identity: ", "none.key"}},
+		{"hash", "socks:", "socks:\n  users: {alice: $2nonsense}", "client", []string{"client.yaml:8:1: socks: ", "alice", "bcrypt"}},
 		{"rules", "clients:", "targets:\n  allow: [10.0.0.0/8, 10.0.0.0/33]\n  deny: [\"a b\"]\nclients:", "egress", []string{
 			`egress.yaml:26:23: targets.allow[1]: "10.0.0.0/33": `, `egress.yaml:27:10: targets.deny[0]: "a b": `,
 		}},

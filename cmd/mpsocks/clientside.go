@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"strings"
@@ -18,7 +19,8 @@ type clientParts struct {
 	upstream upstream.ClientConfig
 	front    socks.FrontConfig
 	listen   []string
-	admin    string // empty: no admin port
+	mode     fs.FileMode // of unix sockets
+	admin    string      // empty: no admin port
 }
 
 // newClientParts maps the file, and finds what is wrong with its values. What
@@ -29,7 +31,7 @@ func newClientParts(cfg *configs.Client) (clientParts, error) {
 	if err != nil {
 		return clientParts{}, err
 	}
-	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, admin: cfg.Admin.Listen}
+	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, mode: cfg.Socks.SocketMode, admin: cfg.Admin.Listen}
 	// Making them without serving them is how they check their settings.
 	c, err := upstream.NewClient(p.upstream)
 	if err != nil {
@@ -66,7 +68,7 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 		return nil, err
 	}
 	for _, addr := range p.listen {
-		ln, err := listenTCP(addr)
+		ln, err := listenLocal(addr, p.mode)
 		if err != nil {
 			c.stop(ended())
 			return nil, &portError{"socks.listen", err}
@@ -122,8 +124,19 @@ func addrs(listeners []net.Listener) string {
 	all := make([]string, len(listeners))
 	for i, ln := range listeners {
 		all[i] = ln.Addr().String()
+		if ln.Addr().Network() == "unix" {
+			all[i] = "unix:" + all[i]
+		}
 	}
 	return strings.Join(all, ",")
+}
+
+// listenLocal opens what programs connect to: a port or a unix socket.
+func listenLocal(addr string, mode fs.FileMode) (net.Listener, error) {
+	if file, ok := configs.UnixSocket(addr); ok {
+		return listenUnix(file, mode)
+	}
+	return listenTCP(addr)
 }
 
 // listenTCP opens a port for plain TCP: Go's listeners speak kernel MPTCP by

@@ -80,7 +80,7 @@ func clientConfig(c *configs.Client) (upstream.ClientConfig, error) {
 
 // frontConfig maps the client's file to what programs connect to.
 func frontConfig(c *configs.Client) socks.FrontConfig {
-	f := socks.FrontConfig{Optimistic: c.Socks.Reply == "optimistic"}
+	f := socks.FrontConfig{Optimistic: c.Socks.Reply == "optimistic", AllowClients: c.Socks.AllowClients}
 	if c.Socks.Users != nil {
 		f.Users = make(map[string]string, len(c.Socks.Users))
 		for name, secret := range c.Socks.Users {
