@@ -54,13 +54,13 @@ func (s *Session) bandwidthDelay() int {
 }
 
 // carriage returns the rate of all paths together and the longest round-trip time of those that make a difference: a path that adds less than a
-// twentieth is not worth holding buffers for.
+// twentieth is not worth holding buffers for. One whose rate is still being found may add more than is known.
 func (s *Session) carriage() (rate float64, rtt time.Duration) {
 	for _, sf := range s.subflows {
 		rate += sf.rate.estimate()
 	}
 	for _, sf := range s.subflows {
-		if sf.rate.estimate() >= rate/20 {
+		if sf.ramping || sf.rate.estimate() >= rate/20 {
 			rtt = max(rtt, sf.srtt)
 		}
 	}

@@ -76,7 +76,7 @@ var labLines = []struct {
 }
 
 // TestGoodput measures what an endless transfer gets of what the paths carry, each way, between 3 s and 10 s after its start (twenty times that where
-// a path is very slow). The bounds are loose on purpose: they catch a collapse. Run with -v to see the figures.
+// a path is very slow). What is missing is what records cost, and where records are single segments that is 4 %. Run with -v to see the figures.
 func TestGoodput(t *testing.T) {
 	for _, tc := range labLines {
 		for _, up := range []bool{false, true} {
@@ -88,8 +88,8 @@ func TestGoodput(t *testing.T) {
 				}
 				got := goodput(t, tc.lines, up)
 				t.Logf("%-32s %5.1f %% of the sum, %5.1f %% of the best path (%.3f Mbit/s)", t.Name(), 100*got/sum, 100*got/best, got*8/1e6)
-				if got < 0.85*best || got > sum {
-					t.Errorf("goodput %.0f octets/s on paths of %.0f together, the best %.0f", got, sum, best)
+				if got < 0.94*sum || got > sum {
+					t.Errorf("goodput %.0f octets/s on paths of %.0f together", got, sum)
 				}
 			})
 		}

@@ -84,8 +84,8 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	}
 	s.feed()
 	self := s.view(sf)
-	if s.onTrial(sf) {
-		l := s.tryOut(sf, self)
+	if room := s.onTrial(sf); room > 0 {
+		l := s.tryOut(sf, self, room)
 		sf.out.trial += l.n
 		return l
 	}

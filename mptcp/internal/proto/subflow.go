@@ -203,7 +203,7 @@ func (s *Session) view(sf *Subflow) (self int) {
 			self = i
 		}
 		v := x.view()
-		v.Suspect = v.Suspect || x != sf && s.onTrial(x) // nobody should wait for it
+		v.Suspect = v.Suspect || x != sf && s.onTrial(x) > 0 // nobody should wait for it
 		s.views = append(s.views, v)
 	}
 	return self

@@ -32,7 +32,7 @@ func TestTrial(t *testing.T) {
 	if _, err := d.deliver(egress, 1, -1); err != nil {
 		t.Fatal(err)
 	}
-	if sf := d.paths[1][client]; !sf.rate.measured() || d.sides[client].onTrial(sf) {
+	if sf := d.paths[1][client]; !sf.rate.measured() || d.sides[client].onTrial(sf) > 0 {
 		t.Errorf("after an answer: measured %v, on trial %v", sf.rate.measured(), d.sides[client].onTrial(sf))
 	}
 	if recs := d.poll(client, 1); len(recs) == 0 || !strings.Contains(d.text(client, recs[0]), "dsn=14100") {

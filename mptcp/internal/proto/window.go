@@ -104,8 +104,9 @@ func (h *health) limit(record int) int {
 	switch {
 	case h.drainTo != 0:
 		span = h.minRTT * 3 / 4
-	case h.ramping:
+	case h.ramping: // the kernel's window is no limit to what the path carries yet, and only grows if it is filled
 		span = 2*h.minRTT + rampSpan
+		rate = max(rate, min(h.rate.kernel, 4*rate))
 	default:
 		gap := seconds(float64(record) / rate)
 		if gap < steadyGap {
