@@ -96,10 +96,12 @@ func (d *direction) arm(now time.Time) {
 	if at.IsZero() {
 		return
 	}
+	// Not at once: Go 1.26 runs a bubble's timer that is due within Reset, on a stack that the race detector crashes on.
+	wait := max(at.Sub(now), time.Nanosecond)
 	if d.timer == nil {
-		d.timer = time.AfterFunc(at.Sub(now), d.onTimer)
+		d.timer = time.AfterFunc(wait, d.onTimer)
 	} else {
-		d.timer.Reset(at.Sub(now))
+		d.timer.Reset(wait)
 	}
 }
 
