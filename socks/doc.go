@@ -7,7 +7,7 @@
 //
 // A front takes connections of clients. A handshake is everything up to a request
 // that is understood and permitted; a door is the protocol the client chose for it
-// with its first byte. A request names a target: a host name or an address, and a
+// with its first bytes. A request names a target: a host name or an address, and a
 // port. A flight is what the front sends to the egress in one write: greeting,
 // request and whatever the client has already sent. A reply is a SOCKS5 reply code
 // (RFC 1928 section 6); one table turns errors into replies and one turns replies
