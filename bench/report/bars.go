@@ -120,6 +120,7 @@ func (x bar) draw(s *svg, ax scale, y float64) {
 	})
 	if x.sum.High > x.sum.Low {
 		lo, hi := ax.at(x.sum.Low), ax.at(x.sum.High)
+		s.line("halo", lo, mid, hi, mid) // so that it shows on the bar too
 		s.line("whisker", lo, mid, hi, mid)
 		s.line("whisker", lo, mid-3.5, lo, mid+3.5)
 		s.line("whisker", hi, mid-3.5, hi, mid+3.5)

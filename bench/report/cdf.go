@@ -44,7 +44,7 @@ func (c curve) quantile(q float64) float64 {
 
 // Places in a panel of distributions.
 const (
-	cdfLeft, cdfRight = 36.0, 352.0
+	cdfLeft, cdfRight = 36.0, 346.0
 	cdfTop, cdfBottom = 8.0, 158.0
 )
 

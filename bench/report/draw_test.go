@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,15 +171,42 @@ func TestThin(t *testing.T) {
 		s.Values = append(s.Values, float64(i%4))
 	}
 	s.Values[7] = -1
-	mean, most := thin(s, false), thin(s, true)
-	if len(mean.Values) != timelinePoints || mean.Values[0] != 1.5 || mean.Values[1] != 0.75 || length(mean) != length(s) {
-		t.Errorf("means = %v ..., %v long", mean.Values[:2], length(mean))
+	if got := thin(s); len(got.Values) != timelinePoints || got.Values[0] != 1.5 || got.Values[1] != 0.75 || math.Abs(length(got)-length(s)) > 1e-9 {
+		t.Errorf("means = %v ..., %v long", got.Values[:2], length(got))
 	}
-	if most.Values[0] != 3 || most.Values[1] != -1 {
-		t.Errorf("largest = %v ..., want 3 and a gap", most.Values[:2])
-	}
-	if few := thin(bench.Series{Step: 1, Values: []float64{1, 2}}, false); len(few.Values) != 2 {
+	if few := thin(bench.Series{Step: 1, Values: []float64{1, 2}}); len(few.Values) != 2 {
 		t.Errorf("two values became %v", few.Values)
+	}
+	s.Values = slices.Repeat([]float64{1, 2}, echoPoints)
+	s.Values[2], s.Values[4], s.Values[5] = -1, -1, -1
+	if got := thinEcho(s); len(got.Values) != echoPoints || !slices.Equal(got.Values[:4], []float64{2, 2, -1, 2}) {
+		t.Errorf("round trips = %v ..., want 2, 2 for one without a message, -1, 2", got.Values[:4])
+	}
+}
+
+func TestLostOnes(t *testing.T) {
+	got := lostOnes([]float64{-1, 5, -1, -1, 5, -1, 5, -1, -1, -1})
+	if want := []float64{0, 5, -1, -1, 5, 0, 5, -1, 0, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The axis of a timeline ends a little above what the paths carry; what is above
+// is said in words.
+func TestTimelinePeak(t *testing.T) {
+	d := newData(tidy(full()))
+	lines, ax := d.timelinesOf(d.scenes[0])
+	if len(lines) != len(testWays) || math.Abs(ax.most-1.3*58) > 1e-9 || math.Abs(ax.end-15) > 1e-9 || lines[0].run.Rep != 3 {
+		t.Fatalf("%d timelines, axes %+v", len(lines), ax)
+	}
+	if got := string(lines[0].draw("x", ax)); !strings.Contains(got, "▲ up to 400") || !strings.Contains(got, `class="gone"`) || !strings.Contains(got, `class="lost"`) {
+		t.Error("no peak, no cut or no lost message in the drawing")
+	}
+	for i := range d.scenes {
+		d.scenes[i].Down.Sum = 0 // nobody knows
+	}
+	if _, ax := d.timelinesOf(d.scenes[0]); ax.most != 400 {
+		t.Errorf("without a sum the axis ends at %v, want 400", ax.most)
 	}
 }
 

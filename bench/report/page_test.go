@@ -3,6 +3,7 @@ package report
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"html"
 	"math"
@@ -163,103 +164,131 @@ func TestFailedRow(t *testing.T) {
 	}
 }
 
+// poisonText puts a text wherever there is one; names still fit each other.
+func poisonText(r *bench.Results, evil string) {
+	r.Mode, r.Command, r.Notes = evil, []string{evil}, []string{evil}
+	r.Host = bench.Host{OS: evil, CPU: evil, Version: evil, Congestion: evil, Modules: map[string]string{evil: evil}, Sysctls: map[string]string{evil: evil}}
+	change := func(s *string) {
+		if slices.Contains([]string{"near", "quic", "mptcp", "path:one", "one", "ttfb", "page"}, *s) {
+			*s += evil
+		}
+	}
+	for i := range r.Scenes {
+		sc := &r.Scenes[i]
+		sc.Title, sc.Why, sc.Events = evil, evil, []string{evil}
+		change(&sc.Name)
+		for j := range sc.Lines {
+			sc.Lines[j].Spec = evil
+			change(&sc.Lines[j].Name)
+		}
+	}
+	for i := range r.Ways {
+		change(&r.Ways[i].Name)
+		r.Ways[i].Title, r.Ways[i].Notes = evil, []string{evil}
+	}
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		change(&run.Scenario)
+		change(&run.Transport)
+		run.Disturbed = evil
+		for j := range run.Series {
+			change(&run.Series[j].Name)
+		}
+	}
+	for i := range r.Works {
+		r.Works[i].Title = evil
+		for j := range r.Works[i].Metrics {
+			r.Works[i].Metrics[j].Title, r.Works[i].Metrics[j].Unit = evil, evil
+		}
+	}
+	for i := range r.Summary {
+		s := &r.Summary[i]
+		change(&s.Scenario)
+		change(&s.Transport)
+		s.Unit = evil
+	}
+	for i := range r.Benefit {
+		change(&r.Benefit[i].Scenario)
+		change(&r.Benefit[i].Transport)
+	}
+	if len(r.Runs) > 0 {
+		r.Runs[len(r.Runs)-1].Error = evil
+	}
+}
+
+// poisonNumbers puts numbers wherever there are some.
+func poisonNumbers(r *bench.Results, v float64, n int) {
+	for i := range r.Summary {
+		s := &r.Summary[i]
+		switch i % 4 {
+		case 0:
+			s.Median = v
+		case 1:
+			s.Low, s.High = v, v
+		case 2:
+			s.Median, s.Low, s.High, s.N = v, v, v, n
+		}
+	}
+	for i := range r.Benefit {
+		r.Benefit[i].Value = v
+	}
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		run.Rep, run.Attempt, run.Took, run.OtherCPU = n, n, v, v
+		for name := range run.Samples {
+			run.Samples[name] = []float64{v, 1, v}
+		}
+		for j := range run.Series {
+			run.Series[j].Values[0] = v
+			if i%2 == 0 {
+				run.Series[j].Step = v
+			}
+		}
+		for j := range run.Marks {
+			run.Marks[j].At = v
+		}
+	}
+	for i := range r.Scenes {
+		sc := &r.Scenes[i]
+		sc.Down, sc.Up, sc.Cut = bench.Ceiling{Sum: v, Best: v}, bench.Ceiling{Sum: v, Best: 1}, n
+		for j := range sc.Lines {
+			sc.Lines[j].RTT, sc.Lines[j].Down = v, bench.LineDir{Rate: v, Loss: v, Queue: v}
+		}
+	}
+	r.Settings = bench.Settings{Runs: n, TimeScale: v}
+	r.Host.Memory, r.Host.CPUs = int64(n), n
+	r.Started, r.Finished = time.Unix(int64(n), 0), time.Unix(int64(n)/2, 0)
+}
+
+var evilTexts = []string{
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'onload='alert(1)`, `</style><script>`, `]]>`, `<!--`, `{{.}}`,
+	"\x00\x01\x1b[31m", "\u202egnp.exe", "\xff\xfe", `javascript:alert(1)`, `" style="x`, "</svg></title>", strings.Repeat("long ", 1000), "",
+}
+
 // Text of a stranger stays text.
 func TestInjection(t *testing.T) {
-	for _, evil := range []string{
-		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'onload='alert(1)`, `</style><script>`, `]]>`, `<!--`, `{{.}}`,
-		"\x00\x01\x1b[31m", "\u202egnp.exe", "\xff\xfe", `javascript:alert(1)`, `" style="x`, "</svg></title>", strings.Repeat("long ", 1000),
-	} {
+	for _, evil := range evilTexts {
 		r := full()
-		r.Mode, r.Command, r.Notes = evil, []string{evil}, []string{evil}
-		r.Host = bench.Host{OS: evil, CPU: evil, Version: evil, Congestion: evil, Modules: map[string]string{evil: evil}, Sysctls: map[string]string{evil: evil}}
-		for i := range r.Scenes[:2] {
-			sc := &r.Scenes[i]
-			sc.Title, sc.Why, sc.Events = evil, evil, []string{evil}
-			sc.Lines[0].Spec = evil
-		}
-		change := func(s *string) { // names that must go on fitting each other
-			if *s == "near" || *s == "quic" || *s == "path:one" || *s == "one" {
-				*s += evil
-			}
-		}
-		for i := range r.Scenes {
-			change(&r.Scenes[i].Name)
-			for j := range r.Scenes[i].Lines {
-				change(&r.Scenes[i].Lines[j].Name)
-			}
-		}
-		for i := range r.Ways {
-			change(&r.Ways[i].Name)
-			r.Ways[i].Title, r.Ways[i].Notes = evil, []string{evil}
-		}
-		for i := range r.Runs {
-			run := &r.Runs[i]
-			change(&run.Scenario)
-			change(&run.Transport)
-			run.Disturbed = evil
-			for j := range run.Series {
-				change(&run.Series[j].Name)
-			}
-		}
-		for i := range r.Works {
-			r.Works[i].Title = evil
-			for j := range r.Works[i].Metrics {
-				r.Works[i].Metrics[j].Title, r.Works[i].Metrics[j].Unit = evil, evil
-			}
-		}
-		r.Runs[len(r.Runs)-1].Error = evil
-		summarize(r)
+		poisonText(r, evil)
 		page := render(t, r) // finds every element and attribute that is not ours
 		if strings.Contains(page, "<script") || strings.Contains(page, "\u202e") {
 			t.Errorf("%.20q got into the page", evil)
 		}
+		if len(drawings(t, page)) < 20 {
+			t.Errorf("%.20q: there is next to no plot: names do not fit any more", evil)
+		}
 	}
+}
+
+var absurdNumbers = []float64{
+	math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, -1, 0, 1e15, 1e-9,
 }
 
 // Absurd numbers neither break a page nor show up as numbers.
 func TestAbsurdNumbers(t *testing.T) {
-	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, -1, 0, 1e15, 1e-9} {
+	for i, v := range absurdNumbers {
 		r := full()
-		for i := range r.Summary {
-			s := &r.Summary[i]
-			switch i % 4 {
-			case 0:
-				s.Median = v
-			case 1:
-				s.Low, s.High = v, v
-			case 2:
-				s.Median, s.Low, s.High, s.N = v, v, v, math.MinInt
-			}
-		}
-		for i := range r.Benefit {
-			r.Benefit[i].Value = v
-		}
-		for i := range r.Runs {
-			run := &r.Runs[i]
-			run.Rep, run.Took = math.MaxInt, v
-			for name := range run.Samples {
-				run.Samples[name] = []float64{v, 1, v}
-			}
-			for j := range run.Series {
-				run.Series[j].Values[0] = v
-				if i%2 == 0 {
-					run.Series[j].Step = v
-				}
-			}
-			for j := range run.Marks {
-				run.Marks[j].At = v
-			}
-		}
-		for i := range r.Scenes {
-			sc := &r.Scenes[i]
-			sc.Down, sc.Up, sc.Cut = bench.Ceiling{Sum: v, Best: v}, bench.Ceiling{Sum: v, Best: 1}, math.MaxInt
-			for j := range sc.Lines {
-				sc.Lines[j].RTT, sc.Lines[j].Down = v, bench.LineDir{Rate: v, Loss: v, Queue: v}
-			}
-		}
-		r.Settings = bench.Settings{Runs: math.MinInt, TimeScale: v}
-		r.Host.Memory, r.Host.CPUs = math.MaxInt64, math.MinInt
-		r.Started, r.Finished = time.Unix(-1<<40, 0), time.Unix(1<<40, 0)
+		poisonNumbers(r, v, []int{math.MinInt, math.MaxInt, -1, 0}[i%4])
 		page := render(t, r)
 		if bad := regexp.MustCompile(`NaN|Inf\b|e\+[0-9]{3}`).FindString(page); bad != "" {
 			t.Errorf("with %v: %s is on the page", v, bad)
@@ -298,6 +327,21 @@ func TestMuch(t *testing.T) {
 	}
 	if n := len(render(t, r)); n > 8<<20 {
 		t.Errorf("a page of %d bytes", n)
+	}
+}
+
+// So many plots of a kind are drawn, and no more; the others are counted.
+func TestManyScenarios(t *testing.T) {
+	r := full()
+	for i := range maxPanels {
+		name := fmt.Sprintf("more%d", i)
+		r.Scenes = append(r.Scenes, bench.Scene{Name: name, Title: name})
+		r.Summary = append(r.Summary, bench.Summary{Scenario: name, Transport: "mptcp", Workload: "upload", Metric: "goodput", N: 1, Median: 1})
+		r.Runs = append(r.Runs, bench.Run{Scenario: name, Transport: "mptcp", Workload: "upload", Rep: 1})
+	}
+	s, _ := newData(tidy(r)).goodput()
+	if g := s.Groups[0]; len(g.Panels) != maxPanels || !strings.Contains(g.Note, "2 scenarios more are not drawn") {
+		t.Errorf("%d plots, note %q", len(g.Panels), g.Note)
 	}
 }
 
@@ -361,6 +405,29 @@ func FuzzWrite(f *testing.F) {
 			return
 		}
 		for _, d := range drawings(t, render(t, r)) {
+			checkInside(t, d)
+		}
+	})
+}
+
+// Whatever stands in the fields of results, the page is well-formed and nothing
+// of it is anything but text.
+func FuzzFields(f *testing.F) {
+	for i, evil := range evilTexts {
+		f.Add(evil, absurdNumbers[i%len(absurdNumbers)], i-7)
+	}
+	var text strings.Builder
+	if err := tiny().Encode(&text); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, evil string, v float64, n int) {
+		var r bench.Results
+		if err := json.Unmarshal([]byte(text.String()), &r); err != nil {
+			t.Fatal(err)
+		}
+		poisonText(&r, evil)
+		poisonNumbers(&r, v, n)
+		for _, d := range drawings(t, render(t, &r)) {
 			checkInside(t, d)
 		}
 	})

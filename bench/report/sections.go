@@ -103,7 +103,7 @@ func (d *data) gather(g group, scenes []scene, make func(scene) (panel, bool)) (
 	}
 	var notes []string
 	if more > 0 {
-		notes = append(notes, fmt.Sprintf("%s more are not drawn; see the table of all figures and results.json.", count(more, "scenario")))
+		notes = append(notes, fmt.Sprintf("%s more are not drawn; the tables below and results.json have them.", count(more, "scenario")))
 	}
 	if len(none) > 0 {
 		if n := len(none) - 12; n > 0 {

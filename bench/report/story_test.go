@@ -104,6 +104,19 @@ func TestSentences(t *testing.T) {
 			[]string{"▼ A download is 1.50 × as fast as with tcp over the best line alone: 30.0 Mbit/s against 20.0 Mbit/s, 75 % of what the lines carry together. Ahead: kernel 38.0 Mbit/s."},
 		},
 		{
+			"one is behind, one level, one ahead",
+			map[string]byWay{"download/goodput": {
+				"mptcp": sum(30, "Mbit/s"), "kernel": sum(20, "Mbit/s"), "quic": sum(30.1, "Mbit/s"), "quic-multi": sum(38, "Mbit/s"), "tcp": sum(15, "Mbit/s"),
+			}},
+			[]string{"▼ A download is 2.00 × as fast as with tcp over the best line alone: 30.0 Mbit/s against 15.0 Mbit/s, 75 % of what the lines carry together. " +
+				"Ahead: quic-multi 38.0 Mbit/s. Level: quic 30.1 Mbit/s. Behind: kernel 20.0 Mbit/s."},
+		},
+		{
+			"first behind, then level",
+			map[string]byWay{"upload/goodput": {"mptcp": sum(10, "Mbit/s"), "kernel": sum(5, "Mbit/s"), "tcp": sum(10, "Mbit/s")}},
+			[]string{"= An upload is as fast as with tcp over the best line alone (no difference seen): 10.0 Mbit/s against 10.0 Mbit/s. Behind: kernel 5.00 Mbit/s."},
+		},
+		{
 			"slower",
 			map[string]byWay{"upload/goodput": {"mptcp": sum(8, "Mbit/s"), "tcp": sum(10, "Mbit/s")}},
 			[]string{"▼ An upload is slower, 0.80 × as fast as with tcp over the best line alone: 8.00 Mbit/s against 10.0 Mbit/s."},

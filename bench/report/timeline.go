@@ -35,31 +35,60 @@ type timelineAxes struct {
 	low, high float64 // ms of the conversation; 0 is none
 }
 
-// timelinePoints is how many values of a series are drawn at most.
-const timelinePoints = 240
+// How many values of a series are drawn at most.
+const (
+	timelinePoints = 240
+	echoPoints     = 400
+)
 
-// thin averages neighbours until few enough values are left; with most it
-// keeps the largest of them, and gaps win over everything.
-func thin(s bench.Series, most bool) bench.Series {
-	k := (len(s.Values) + timelinePoints - 1) / timelinePoints
+// thin averages neighbours until few enough values are left.
+func thin(s bench.Series) bench.Series {
+	return thinned(s, timelinePoints, func(part []float64) float64 {
+		sum := 0.0
+		for _, x := range part {
+			sum += max(x, 0)
+		}
+		return sum / float64(len(part))
+	})
+}
+
+// thinEcho keeps the longest of neighbouring round trips, or that one of them
+// never ended.
+func thinEcho(s bench.Series) bench.Series {
+	s.Values = lostOnes(s.Values)
+	return thinned(s, echoPoints, func(part []float64) float64 {
+		if slices.Min(part) < 0 {
+			return -1
+		}
+		return slices.Max(part)
+	})
+}
+
+func thinned(s bench.Series, most int, join func([]float64) float64) bench.Series {
+	k := (len(s.Values) + most - 1) / most
 	if k <= 1 {
 		return s
 	}
 	var out []float64
 	for part := range slices.Chunk(s.Values, k) {
-		v := 0.0
-		for _, x := range part {
-			v += max(x, 0) / float64(len(part))
-		}
-		if most {
-			v = slices.Max(part)
-			if slices.Min(part) < 0 {
-				v = -1
-			}
-		}
-		out = append(out, v)
+		out = append(out, join(part))
 	}
-	return bench.Series{Name: s.Name, Unit: s.Unit, Step: s.Step * float64(k), Values: out}
+	s.Step, s.Values = s.Step*float64(k), out
+	return s
+}
+
+// lostOnes makes 0 of steps in which no message was sent, so that -1 is left for
+// those that were never answered. Messages are a little more than a step apart,
+// so a single step may have none; and the last ones were still on their way.
+func lostOnes(values []float64) []float64 {
+	out := slices.Clone(values)
+	for i, v := range values {
+		alone := (i == 0 || values[i-1] >= 0) && (i+1 >= len(values) || values[i+1] >= 0)
+		if v < 0 && (alone || i >= len(values)-2) {
+			out[i] = 0
+		}
+	}
+	return out
 }
 
 // length is the time that a series covers.
@@ -79,10 +108,10 @@ func (d *data) timelinesOf(sc scene) ([]timeline, timelineAxes) {
 		if !ok || !(length(good) < maxFigure) {
 			continue
 		}
-		t := timeline{way: w, run: run, goodput: thin(good, false)}
+		t := timeline{way: w, run: run, goodput: thin(good)}
 		t.paths = areasOf(run, sc)
 		t.echo, _ = series(run, "echo")
-		t.echo = thin(t.echo, true)
+		t.echo = thinEcho(t.echo)
 		all = append(all, t)
 		ax.include(t)
 	}
@@ -119,7 +148,7 @@ func areasOf(run *bench.Run, sc scene) []area {
 		if !ok {
 			continue
 		}
-		s = thin(s, false)
+		s = thin(s)
 		if len(all) > 0 && s.Step != all[0].rates.Step {
 			return nil
 		}
@@ -130,7 +159,7 @@ func areasOf(run *bench.Run, sc scene) []area {
 
 // Places in a panel of a timeline.
 const (
-	timeLeft, timeRight = 36.0, 352.0
+	timeLeft, timeRight = 36.0, 346.0
 	timeTop, timeBottom = 18.0, 132.0
 	echoTop, echoBottom = 160.0, 206.0
 )
@@ -281,7 +310,7 @@ func (t timeline) drawEcho(s *svg, x scale, ax timelineAxes) {
 		switch {
 		case v > 0:
 			dots.dot(at, y.at(v))
-		case t.lost(i):
+		case v < 0:
 			crosses.move(at-2, echoTop-2)
 			crosses.draw(at+2, echoTop+2)
 			crosses.move(at-2, echoTop+2)
@@ -294,13 +323,6 @@ func (t timeline) drawEcho(s *svg, x scale, ax timelineAxes) {
 	if d := crosses.String(); d != "" {
 		s.path("lost", d, "", "never answered")
 	}
-}
-
-// lost says whether there was no answer in a step and not merely no message:
-// messages are a little more than a step apart, so that single steps are empty.
-func (t timeline) lost(i int) bool {
-	v := t.echo.Values
-	return v[i] < 0 && (i > 0 && v[i-1] < 0 || i+1 < len(v) && v[i+1] < 0) && i < len(v)-2
 }
 
 func (t timeline) describe() string {
