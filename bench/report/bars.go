@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 
 	"github.com/mpsocks/mpsocks/bench"
@@ -137,10 +138,24 @@ func cell(s bench.Summary) string {
 	if s.Disturbed {
 		t = "~" + t
 	}
-	if half := (s.High - s.Low) / 2; s.N > 1 && half > 0 {
-		t += " ±" + short(half)
+	if half := halfWidth(s); s.N > 1 && half != "" {
+		t += " ±" + half
 	}
 	return t
+}
+
+// halfWidth is half the width of a figure's interval, not finer than the figure
+// itself; nothing where that is nothing.
+func halfWidth(s bench.Summary) string {
+	median, half := short(s.Median), (s.High-s.Low)/2
+	if !(half > 0) || s.Median == 0 || strings.Contains(median, "e") {
+		return ""
+	}
+	_, fraction, _ := strings.Cut(median, ".")
+	if t := strconv.FormatFloat(half, 'f', len(fraction), 64); strings.Trim(t, "0.") != "" {
+		return t
+	}
+	return ""
 }
 
 // describe says in words what bars show.

@@ -285,6 +285,24 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+func TestCell(t *testing.T) {
+	for _, tc := range []struct {
+		s    bench.Summary
+		want string
+	}{
+		{bench.Summary{Median: 37.9, Low: 37.88, High: 37.92, N: 3}, "37.9"},
+		{bench.Summary{Median: 37.9, Low: 37, High: 38.8, N: 3}, "37.9 ±0.9"},
+		{bench.Summary{Median: 1234, Low: 1200, High: 1300, N: 2, Disturbed: true}, "~1234 ±50"},
+		{bench.Summary{Median: 5, Low: 4, High: 6, N: 1, Censored: true}, ">5.00"},
+		{bench.Summary{Median: 0, Low: 0, High: 6, N: 3}, "0"},
+		{bench.Summary{Median: 1e12, Low: 0, High: 2e12, N: 3}, "1e+12"},
+	} {
+		if got := cell(tc.s); got != tc.want {
+			t.Errorf("cell of %+v = %q, want %q", tc.s, got, tc.want)
+		}
+	}
+}
+
 // luminance of a colour, after WCAG 2.2.
 func luminance(t *testing.T, hex string) float64 {
 	t.Helper()
