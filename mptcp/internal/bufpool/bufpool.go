@@ -5,8 +5,12 @@ package bufpool
 
 import "sync"
 
-// The classes are the sizes payloads really have: tiny writes, one segment, one TLS record, the longest mapping.
-var classes = [...]int{256, 2048, 4096, 8 << 10, 16 << 10, 64 << 10}
+// Least is the size of the smallest buffers.
+const Least = 256
+
+// The classes hold the sizes payloads really have: tiny writes, one segment, one TLS record, the longest mapping. Each is twice the one before, so that
+// no buffer but the smallest is less than half full when it is handed out.
+var classes = [...]int{Least, 512, 1024, 2048, 4096, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
 
 var pools [len(classes)]sync.Pool
 

@@ -124,3 +124,66 @@ func (p *benchPair) hand(b *testing.B, side int, sf *Subflow, rec []byte) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkIslands has the egress take in and acknowledge octets above a gap, one a record, while thousands of them are held: what a peer can make it
+// spend on a record.
+func BenchmarkIslands(b *testing.B) {
+	for _, tc := range []struct {
+		name string
+		at   func(i int) int // the i-th octet
+	}{
+		{"touching", func(i int) int { return i }},
+		{"backwards", func(i int) int { return 2*maxIslands - i }},
+		{"apart", func(i int) int { return 2 * i }},
+	} {
+		b.Run(tc.name, func(b *testing.B) {
+			const most = maxIslands * 7 / 8
+			var d *duo
+			b.ReportAllocs()
+			for i := range b.N {
+				if i%most == 0 {
+					b.StopTimer()
+					d = newDuo(new(testing.T), roomyHello)
+					d.path(30*ms, 0)
+					b.StartTimer()
+				}
+				if err := d.feed(0, 1+tc.at(i%most), 1, false); err != nil {
+					b.Fatal(err)
+				}
+				sf := d.paths[0][egress]
+				sf.in.ackNow = true
+				d.sides[egress].PollSend(d.now, sf, d.scratch[:0])
+			}
+		})
+	}
+}
+
+// BenchmarkRanges has the client, with thousands of pieces in flight, take in a record that is full of ranges.
+func BenchmarkRanges(b *testing.B) {
+	d := newDuo(new(testing.T), roomyHello)
+	d.path(30*ms, 0)
+	d.sides[client].snd.limit = 1 << 40
+	st, err := d.sides[client].OpenStream(d.now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	put(st, 2*maxPieces)
+	st.out.limit = st.out.limit.Add(1 << 30)
+	for range maxPieces {
+		d.sides[client].bind(d.now, d.paths[0][client], load{st: st, dsn: st.out.nxt, n: 1})
+	}
+	first := uint64(d.sides[client].firstOut())
+	opts := wire.Append32(nil, wire.PrivStream, uint32(st.id))
+	for len(opts) < wire.MaxOptions-100 {
+		var l wire.RangeList
+		for l.Add(first+1, maxPieces-1) {
+		}
+		opts = l.Append(opts)
+	}
+	b.ResetTimer()
+	for range b.N {
+		if err := d.give(client, 0, opts, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -22,6 +22,8 @@ type duo struct {
 	sides [2]*Session // client, egress
 	paths [][2]*Subflow
 	wires [][2][][]byte // records sent by the client, by the egress, on each path
+
+	scratch [2048]byte
 }
 
 const (

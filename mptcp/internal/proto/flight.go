@@ -15,6 +15,7 @@ type piece struct {
 	n       int32    // octets, the DATA_FIN included
 	fin     bool     // the piece is the DATA_FIN's one octet
 	arrived bool     // the peer has it
+	run     int32    // and so many pieces in a row, this one included, at least; zero: not known
 	want    bool     // to be sent again on another subflow
 	on      slotMask // the subflows that carry a copy
 	tried   slotMask // the subflows that ever carried one: each gets at most one
@@ -22,6 +23,9 @@ type piece struct {
 }
 
 func (p *piece) end() seq.DSN { return p.start.Add(int(p.n)) }
+
+// someLooks is how many pieces in a row are looked at without noting that they have arrived.
+const someLooks = 8
 
 // flight is the set of a stream's pieces.
 type flight struct {
@@ -66,10 +70,24 @@ func (f *flight) ack(dsn seq.DSN) {
 
 // arrived marks [start, end) as being at the peer.
 func (f *flight) arrived(start, end seq.DSN) {
-	f.each(start, end, func(p *piece) {
-		p.arrived = true
-		f.setWant(p, false)
-	})
+	first, looks := f.find(start), 0
+	i := first
+	for ; i < f.q.Len(); looks++ {
+		p := f.q.At(i)
+		if p.end().After(end) {
+			break
+		}
+		if p.start.Before(start) {
+			first++
+		} else {
+			p.arrived = true
+			f.setWant(p, false)
+		}
+		i += max(int(p.run), 1) // may lead beyond end: what is there has arrived before
+	}
+	for j := first; looks > someLooks && j < i; j++ { // so that who says it again, and again, has none of them looked at twice
+		f.q.At(j).run = int32(i - j)
+	}
 }
 
 func (f *flight) setWant(p *piece, want bool) {

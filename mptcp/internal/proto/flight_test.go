@@ -155,3 +155,65 @@ func (p *flightPlay) compare() {
 		p.t.Errorf("pieces end at %d, want %d; %d wanted, counted %d and %d", at, len(p.slow.octets), wants, p.f.wants, p.total)
 	}
 }
+
+// TestArrivedInAnyOrder marks ranges, many of them twice, while pieces are acknowledged and cut, beside a list that says the same.
+func TestArrivedInAnyOrder(t *testing.T) {
+	for seed := range uint64(30) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		f, total := flight{total: new(int)}, 0
+		arrived := make([]bool, 300) // by octet
+		acked := 0
+		for step := range 150 {
+			for total < len(arrived) && rng.IntN(3) > 0 {
+				n := 1 + rng.IntN(min(6, len(arrived)-total))
+				f.q.Push(piece{start: seq.DSN(total), n: int32(n)})
+				total += n
+			}
+			switch rng.IntN(8) {
+			case 0:
+				acked = min(total, acked+rng.IntN(8))
+				f.ack(seq.DSN(acked))
+			case 1:
+				if n := f.q.Len(); n > 0 {
+					f.cut(rng.IntN(n), 1+rng.IntN(3))
+				}
+			default:
+				from := acked + rng.IntN(total-acked+1)
+				to := from + rng.IntN(total-from+1)
+				for i := range f.q.Len() {
+					if p := f.q.At(i); !p.start.Before(seq.DSN(from)) && !p.end().After(seq.DSN(to)) {
+						for at := p.start; at != p.end(); at++ {
+							arrived[at] = true
+						}
+					}
+				}
+				f.arrived(seq.DSN(from), seq.DSN(to))
+			}
+			for i := range f.q.Len() {
+				p := f.q.At(i)
+				if p.arrived != arrived[p.start] || p.run > 0 && i+int(p.run) > f.q.Len() {
+					t.Fatalf("seed %d, step %d: piece %d of %d: %+v, want arrived %v", seed, step, i, f.q.Len(), *p, arrived[p.start])
+				}
+				for j := range int(p.run) {
+					if !f.q.At(i + j).arrived {
+						t.Fatalf("seed %d, step %d: piece %d says %d in a row have arrived, the %dth has not", seed, step, i, p.run, j)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestRangesSaidAgain counts nothing but results: what was said of thousands of pieces, said again from any of them on, finds them all marked.
+func TestRangesSaidAgain(t *testing.T) {
+	f := flight{total: new(int)}
+	for i := range maxPieces {
+		f.q.Push(piece{start: seq.DSN(i), n: 1})
+	}
+	f.arrived(0, maxPieces)
+	for i := range maxPieces {
+		if p := f.q.At(i); !p.arrived || int(p.run) != maxPieces-i {
+			t.Fatalf("piece %d: %+v, want arrived with all %d to the end", i, *p, maxPieces-i)
+		}
+	}
+}

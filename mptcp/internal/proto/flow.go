@@ -30,8 +30,8 @@ type flowIn struct {
 	limit    uint64 // advertised
 	used     uint64 // octets of all streams counted once
 	consumed uint64
-	grown    int // octets of window that streams have beyond their first
-	islands  int // buffers beyond a gap
+	grown    int     // octets of window that streams have beyond their first
+	held     holding // beyond gaps
 	lastData Instant
 }
 

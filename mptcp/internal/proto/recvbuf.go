@@ -13,6 +13,35 @@ const maxIslands = 2 * maxPieces
 // maxIslandsAll bounds them over all streams of a session.
 const maxIslandsAll = 8 * maxIslands
 
+// What islands may take in memory, all streams of a session together, is twice the credit given and a bit: a buffer of more than 128 octets is at least
+// half full, and an honest sender has few pieces under way that are smaller and stand apart.
+const (
+	islandCost  = 128     // octets of memory that an island takes beside its buffer
+	islandSpare = 4 << 20 // octets of memory beyond twice the credit
+)
+
+// holding is what the islands of all streams of a session take.
+type holding struct {
+	islands int
+	memory  int // octets: buffers as large as they are, and islandCost for each
+	limit   int // of memory
+}
+
+// limitFor is what a session's islands may take if the peer was granted that credit.
+func limitFor(credit uint64) int { return int(min(2*credit+islandSpare, 1<<40)) }
+
+func (h *holding) full() bool { return h.islands >= maxIslandsAll || h.memory >= h.limit }
+
+func (h *holding) add(buf *bufpool.Buf) {
+	h.islands++
+	h.memory += buf.Cap() + islandCost
+}
+
+func (h *holding) remove(buf *bufpool.Buf) {
+	h.islands--
+	h.memory -= buf.Cap() + islandCost
+}
+
 // shareUpTo: payloads up to this size join the one before them if there is room behind it, so that a peer that sends an octet a record does
 // not fill a buffer with each.
 const shareUpTo = 4096
@@ -24,8 +53,9 @@ type recvBuf struct {
 	held    seq.Tree[*bufpool.Buf] // beyond a gap, by start, never overlapping
 	readyN  int                    // octets in ready
 	heldN   int                    // octets in held
+	runs    seq.Tree[seq.DSN]      // the same joined where they touch: from start to end
 	highest seq.DSN                // end of the furthest octet received
-	islands *int                   // entries of held, over all streams of the session
+	all     *holding               // of the session
 }
 
 // insert takes over buf, whose first octet is dsn, and reports whether more became readable. It fails if too many islands are held.
@@ -70,16 +100,13 @@ func (r *recvBuf) fill(buf *bufpool.Buf) {
 
 // fit returns buf, or a copy of it if that saves most of the memory: a peer that sends overlaps must not make few octets hold large buffers.
 func fit(buf *bufpool.Buf) *bufpool.Buf {
-	if 2*len(buf.B) >= buf.Cap() || buf.Cap() <= smallestFit {
+	if 2*len(buf.B) >= buf.Cap() || buf.Cap() <= bufpool.Least {
 		return buf
 	}
 	c := copyOf(buf.B)
 	buf.Free()
 	return c
 }
-
-// smallestFit is a buffer not worth copying.
-const smallestFit = 2048
 
 func (r *recvBuf) deliver(buf *bufpool.Buf) {
 	r.next = r.next.Add(len(buf.B))
@@ -127,23 +154,48 @@ func (r *recvBuf) hold(dsn seq.DSN, buf *bufpool.Buf) error {
 	return r.add(dsn, buf)
 }
 
+// add files an island that overlaps no other. A small one goes into the buffer of the one before it, if it touches that and there is room.
 func (r *recvBuf) add(dsn seq.DSN, buf *bufpool.Buf) error {
-	if r.held.Len() >= maxIslands || *r.islands >= maxIslandsAll {
+	n := len(buf.B)
+	if n <= shareUpTo {
+		if start, b, ok := r.held.Floor(dsn); ok && start.Add(len(b.B)) == dsn && len(b.Room()) >= n {
+			b.B = append(b.B, buf.B...)
+			buf.Free()
+			r.heldN += n
+			r.join(dsn, n)
+			return nil
+		}
+	}
+	if r.held.Len() >= maxIslands || r.all.full() {
 		buf.Free()
-		return tooMuch("%d islands above the first gap of a stream, %d of all streams", r.held.Len(), *r.islands)
+		return tooMuch("%d islands above the first gap of a stream, %d of all streams in %d octets of memory", r.held.Len(), r.all.islands, r.all.memory)
 	}
 	buf = fit(buf)
 	r.held.Insert(dsn, buf)
-	r.heldN += len(buf.B)
-	*r.islands++
+	r.heldN += n
+	r.all.add(buf)
+	r.join(dsn, n)
 	return nil
 }
 
-// take removes the lowest island.
+// join notes that [dsn, dsn+n), which no run has yet, is held.
+func (r *recvBuf) join(dsn seq.DSN, n int) {
+	end := dsn.Add(n)
+	if start, e, ok := r.runs.Ceil(dsn); ok && start == end {
+		r.runs.Delete(start)
+		end = e
+	}
+	if start, e, ok := r.runs.Floor(dsn); ok && e == dsn {
+		dsn = start
+	}
+	r.runs.Insert(dsn, end)
+}
+
+// take removes the lowest island. Its run is the caller's to remove.
 func (r *recvBuf) take(start seq.DSN, buf *bufpool.Buf) {
 	r.held.Delete(start)
 	r.heldN -= len(buf.B)
-	*r.islands--
+	r.all.remove(buf)
 }
 
 func copyOf(p []byte) *bufpool.Buf {
@@ -154,11 +206,13 @@ func copyOf(p []byte) *bufpool.Buf {
 
 // drain moves the islands that the last delivery reached to the ready queue.
 func (r *recvBuf) drain() {
-	for {
-		start, buf, ok := r.held.Min()
-		if !ok || start != r.next {
-			return
-		}
+	start, end, ok := r.runs.Min()
+	if !ok || start != r.next {
+		return
+	}
+	r.runs.Delete(start)
+	for r.next.Before(end) {
+		start, buf, _ := r.held.Min()
 		r.take(start, buf)
 		r.deliver(buf)
 	}
@@ -166,23 +220,9 @@ func (r *recvBuf) drain() {
 
 // ranges lists the islands, joined where they touch, lowest first.
 func (r *recvBuf) ranges() (l wire.RangeList) {
-	var start, end seq.DSN
-	open := false
-	r.held.All(func(at seq.DSN, b *bufpool.Buf) bool {
-		if open && at == end {
-			end = end.Add(len(b.B))
-			return true
-		}
-		if open && !l.Add(uint64(start), uint32(end.Sub(start))) {
-			open = false
-			return false
-		}
-		start, end, open = at, at.Add(len(b.B)), true
-		return true
+	r.runs.All(func(start, end seq.DSN) bool {
+		return l.Add(uint64(start), uint32(end.Sub(start)))
 	})
-	if open {
-		l.Add(uint64(start), uint32(end.Sub(start)))
-	}
 	return l
 }
 
@@ -210,6 +250,7 @@ func (r *recvBuf) drop() int {
 		r.take(start, b)
 		b.Free()
 	}
+	r.runs.Clear()
 	r.ready.Clear()
 	r.readyN = 0
 	return n

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/bufpool"
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
+	"github.com/mpsocks/mpsocks/mptcp/option"
 )
 
 // slowRecvBuf is what recvBuf should be: an octet at a time, the first copy kept.
@@ -50,8 +51,8 @@ func (s *slowRecvBuf) islands() (list []seq.Range) {
 func playRecvBuf(t *testing.T, first seq.DSN, instructions []byte) {
 	t.Helper()
 	var slow slowRecvBuf
-	islands := 0
-	r := recvBuf{next: first, highest: first, islands: &islands}
+	all := holding{limit: limitFor(1 << 20)}
+	r := recvBuf{next: first, highest: first, all: &all}
 	r.held.Seed(1)
 	for step := 0; len(instructions) >= 4; step++ {
 		at, n, what := int(instructions[0])<<3|int(instructions[1]&7), int(instructions[1]>>3)*int(instructions[2]&31)+1, instructions[3]
@@ -71,13 +72,13 @@ func playRecvBuf(t *testing.T, first seq.DSN, instructions []byte) {
 		if read {
 			readRecvBuf(t, step, &r, &slow)
 		}
-		if islands != r.held.Len() {
-			t.Fatalf("step %d: %d islands, counted %d", step, r.held.Len(), islands)
+		if err := checkHolding(&r, all); err != "" {
+			t.Fatalf("step %d: %s", step, err)
 		}
 	}
 	readRecvBuf(t, -1, &r, &slow)
-	if r.drop(); r.readyN != 0 || r.heldN != 0 || islands != 0 {
-		t.Fatalf("after drop: ready %d, held %d, islands %d", r.readyN, r.heldN, islands)
+	if r.drop(); r.readyN != 0 || r.heldN != 0 || all.islands != 0 || all.memory != 0 || r.runs.Len() != 0 {
+		t.Fatalf("after drop: ready %d, held %d, islands %d in %d octets, runs %d", r.readyN, r.heldN, all.islands, all.memory, r.runs.Len())
 	}
 }
 
@@ -138,8 +139,8 @@ func FuzzRecvBuf(f *testing.F) {
 
 // TestRecvBufBoundsIslands sends single octets with gaps between them.
 func TestRecvBufBoundsIslands(t *testing.T) {
-	islands := 0
-	r := recvBuf{islands: &islands}
+	all := holding{limit: limitFor(1 << 20)}
+	r := recvBuf{all: &all}
 	for i := range maxIslands {
 		if _, err := r.insert(seq.DSN(2*i+1), bufpool.Get(1)); err != nil {
 			t.Fatalf("island %d of %d: %v", i, maxIslands, err)
@@ -147,8 +148,8 @@ func TestRecvBufBoundsIslands(t *testing.T) {
 	}
 	_, err := r.insert(seq.DSN(2*maxIslands+1), bufpool.Get(1))
 	wantSubflowError(t, err, 4)
-	if r.heldN != maxIslands || islands != maxIslands {
-		t.Errorf("holds %d octets in %d islands, want %d", r.heldN, islands, maxIslands)
+	if r.heldN != maxIslands || all.islands != maxIslands {
+		t.Errorf("holds %d octets in %d islands, want %d", r.heldN, all.islands, maxIslands)
 	}
 	// One that touches islands on both sides makes none.
 	if _, err := r.insert(0, bufpool.Get(2)); err != nil || r.next != 2 {
@@ -156,10 +157,75 @@ func TestRecvBufBoundsIslands(t *testing.T) {
 	}
 }
 
+// checkHolding recomputes what the islands of the only stream take.
+func checkHolding(r *recvBuf, got holding) string {
+	want := holding{limit: got.limit}
+	runs, end := 0, seq.DSN(0)
+	r.held.All(func(start seq.DSN, b *bufpool.Buf) bool {
+		want.add(b)
+		if want.islands == 1 || start != end {
+			runs++
+		}
+		end = start.Add(len(b.B))
+		return true
+	})
+	if got != want || runs != r.runs.Len() {
+		return sprintf("islands counted as %+v, runs %d; want %+v, %d", got, r.runs.Len(), want, runs)
+	}
+	return ""
+}
+
+// TestIslandsOfOneOctet spreads octets over the windows of many streams: what they take in memory stays near the credit given, however few octets they are.
+func TestIslandsOfOneOctet(t *testing.T) {
+	for name, piece := range map[string]int{"one octet": 1, "just over a class": 257, "just over half a class": 8<<10 + 1} {
+		hello := roomyHello
+		hello.SessionCredit = 1 << 20
+		d := newDuo(t, hello)
+		d.path(30*ms, 0)
+		err, fed := error(nil), 0
+		for id := StreamID(0); err == nil && id < 200; id += 2 {
+			for at := 1; err == nil && at+piece < 10_000; at += piece + 1 {
+				err = d.feed(id, at, piece, false)
+				fed++
+			}
+		}
+		if piece == 1 {
+			wantSubflowError(t, err, option.ReasonTooMuchData)
+		} else if err != nil {
+			t.Errorf("pieces of %s: %v after %d, all within the credit", name, err, fed)
+		}
+		if h := d.sides[egress].rcv.held; h.memory > h.limit+1024 || h.limit > 6<<20 || fed < 50 {
+			t.Errorf("pieces of %s: %d octets of memory after %d of them, %d for 1 MiB of credit", name, h.memory, fed, h.limit)
+		}
+		d.check()
+		for d.sides[egress].all.first != nil { // all of it comes back
+			d.sides[egress].all.first.Reset(d.now, CodeReset)
+			d.sides[egress].handleGone(d.now, d.sides[egress].all.first)
+		}
+		if h := d.sides[egress].rcv.held; h.memory != 0 || h.islands != 0 {
+			t.Errorf("pieces of %s: %d octets of memory in %d islands after the end", name, h.memory, h.islands)
+		}
+	}
+}
+
+// TestCutIslandsKeepSmallBuffers has each piece overlap what is there but for one octet: that octet must not keep the piece's buffer.
+func TestCutIslandsKeepSmallBuffers(t *testing.T) {
+	all := holding{limit: limitFor(1 << 20)}
+	r := recvBuf{all: &all}
+	const large = 64 << 10 // fills its buffer: there is no room for the next octet
+	for i := range 50 {
+		if _, err := r.insert(seq.DSN(1+i), bufpool.Get(large)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := 64<<10 + 50*(bufpool.Least+islandCost); all.memory > want {
+		t.Errorf("%d octets in islands take %d octets of memory, want %d at most", r.heldN, all.memory, want)
+	}
+}
+
 // TestRecvBufSharesBuffers counts what an octet a record costs until it is read.
 func TestRecvBufSharesBuffers(t *testing.T) {
-	islands := 0
-	r := recvBuf{islands: &islands}
+	r := recvBuf{all: new(holding)}
 	for i := range 10_000 {
 		if _, err := r.insert(seq.DSN(i), bufpool.Get(1)); err != nil {
 			t.Fatal(err)

@@ -81,6 +81,7 @@ func New(cfg Config, now Instant) *Session {
 	s.snd.flying.which, s.snd.starved.which = listFlying, listStarved
 	s.snd.limit = cfg.Peer.SessionCredit
 	s.rcv.budget = cfg.Local.SessionCredit
+	s.rcv.held.limit = limitFor(cfg.Local.SessionCredit)
 	s.rcv.limit = cfg.Local.SessionCredit
 	s.ids = newStreamIDs(cfg.Client, cfg.Local.MaxStreams, cfg.Peer.MaxStreams)
 	return s

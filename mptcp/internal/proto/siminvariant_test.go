@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"github.com/mpsocks/mpsocks/mptcp/internal/bufpool"
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
 	"github.com/mpsocks/mpsocks/mptcp/sched"
 )
@@ -48,7 +49,7 @@ func (sim *sim) checkAcross(p, q *simPeer) {
 
 // invariants returns what is wrong with the session; nothing if all is well.
 func (s *Session) invariants() string {
-	var c counter
+	c := counter{held: holding{limit: s.rcv.held.limit}}
 	var up slotMask
 	for _, sf := range s.subflows {
 		if sf.state == Up && sf.Role() < sched.Never {
@@ -68,9 +69,9 @@ func (s *Session) invariants() string {
 			}
 		}
 	}
-	if c.unsent != s.snd.unsent || c.buffered != s.snd.buffered || c.wants != s.wants || c.grown != s.rcv.grown || c.islands != s.rcv.islands {
-		return sprintf("counters: unsent %d, buffered %d, wants %d, grown %d, islands %d; recomputed %d, %d, %d, %d, %d",
-			s.snd.unsent, s.snd.buffered, s.wants, s.rcv.grown, s.rcv.islands, c.unsent, c.buffered, c.wants, c.grown, c.islands)
+	if c.unsent != s.snd.unsent || c.buffered != s.snd.buffered || c.wants != s.wants || c.grown != s.rcv.grown || c.held != s.rcv.held {
+		return sprintf("counters: unsent %d, buffered %d, wants %d, grown %d, held %+v; recomputed %d, %d, %d, %d, %+v",
+			s.snd.unsent, s.snd.buffered, s.wants, s.rcv.grown, s.rcv.held, c.unsent, c.buffered, c.wants, c.grown, c.held)
 	}
 	if s.snd.used > s.snd.limit || s.rcv.used > s.rcv.limit || s.rcv.consumed > s.rcv.used || uint64(s.rcv.grown) > s.rcv.budget/2 {
 		return sprintf("credit: sent %d of %d, received %d of %d, consumed %d, grown %d", s.snd.used, s.snd.limit, s.rcv.used, s.rcv.limit, s.rcv.consumed, s.rcv.grown)
@@ -93,15 +94,19 @@ func (s *Session) invariants() string {
 
 // counter recomputes what a session counts over its streams.
 type counter struct {
-	unsent, buffered, wants, grown, islands int
-	listed                                  [numLists]int
+	unsent, buffered, wants, grown int
+	held                           holding
+	listed                         [numLists]int
 }
 
 func (c *counter) add(st *Stream) string {
 	c.unsent += st.unsent()
 	c.buffered += st.out.buf.len()
 	c.wants += st.out.flight.wants
-	c.islands += st.in.buf.held.Len()
+	st.in.buf.held.All(func(_ seq.DSN, b *bufpool.Buf) bool {
+		c.held.add(b)
+		return true
+	})
 	c.grown += st.in.window - int(st.s.cfg.Local.StreamCredit)
 	for i := range st.links {
 		if st.links[i].in {

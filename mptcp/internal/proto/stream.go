@@ -81,8 +81,9 @@ func (s *Session) newStream(id StreamID) *Stream {
 	st.in.window = int(s.cfg.Local.StreamCredit)
 	st.in.limit = first.Add(st.in.window)
 	st.out.flight.total = &s.wants
-	st.in.buf.islands = &s.rcv.islands
+	st.in.buf.all = &s.rcv.held
 	st.in.buf.held.Seed(s.cfg.Seed + uint64(id))
+	st.in.buf.runs.Seed(s.cfg.Seed - uint64(id))
 	s.streams[id] = st
 	s.all.push(st)
 	return st

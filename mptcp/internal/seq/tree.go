@@ -30,6 +30,9 @@ func (t *Tree[V]) next() uint64 { // splitmix64
 	return z ^ (z >> 31)
 }
 
+// Clear removes all entries.
+func (t *Tree[V]) Clear() { t.root, t.n = nil, 0 }
+
 // Insert puts v at key, replacing what was there.
 func (t *Tree[V]) Insert(key DSN, v V) {
 	if p := t.find(key); p != nil {
