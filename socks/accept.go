@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/mpsocks/mpsocks/internal/relay"
+	"github.com/mpsocks/mpsocks/internal/seldom"
 )
 
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = 500 * time.Millisecond
-	acceptLogEvery = 10 * time.Second
 	maxRefusals    = 128 // in a row, without looking for descriptors again
 )
 
@@ -28,7 +28,7 @@ type acceptor struct {
 	// client can be refused rather than left waiting. It is nil when it is not
 	// needed or could not be had.
 	spare  *os.File
-	warned time.Time
+	warned seldom.Line
 }
 
 // run calls take with every connection until the listener or quit is closed.
@@ -58,9 +58,8 @@ func (a *acceptor) run(take func(net.Conn)) error {
 }
 
 func (a *acceptor) warn(err error) {
-	if now := time.Now(); now.Sub(a.warned) >= acceptLogEvery {
-		a.warned = now
-		a.log.Warn("cannot accept, will go on trying", "local", a.ln.Addr().String(), "err", err)
+	if hushed, tell := a.warned.Now(); tell {
+		a.log.Warn("cannot accept, will go on trying", "local", a.ln.Addr().String(), "err", err, "repeated", hushed)
 	}
 }
 

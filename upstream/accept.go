@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/mpsocks/mpsocks/internal/seldom"
 )
 
 // Waits after a failed accept: short at first, for a descriptor may be free at
@@ -37,7 +39,7 @@ type acceptor interface {
 // acceptAll hands every connection to handle until the listener is closed or
 // ctx ends. Nothing else ends it: a shortage of descriptors passes.
 func acceptAll(ctx context.Context, ln acceptor, log *slog.Logger, handle func(*net.TCPConn)) {
-	wait := time.Duration(0)
+	wait, told := time.Duration(0), new(seldom.Line)
 	for {
 		c, err := ln.AcceptTCP()
 		switch {
@@ -48,8 +50,8 @@ func acceptAll(ctx context.Context, ln acceptor, log *slog.Logger, handle func(*
 		case errors.Is(err, net.ErrClosed), ctx.Err() != nil:
 			return
 		}
-		if wait == 0 {
-			log.Error("accept", "local", ln.Addr(), "err", err)
+		if hushed, tell := told.Now(); tell {
+			log.Error("accept", "local", ln.Addr(), "err", err, "repeated", hushed)
 		}
 		wait = min(max(2*wait, acceptWaitMin), acceptWaitMax)
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -42,14 +43,15 @@ func TestAcceptAllOutlivesErrors(t *testing.T) {
 		s := &scripted{begin: time.Now(), end: cancel, script: []error{
 			nil, full, full, full, nil, syscall.ECONNABORTED, nil,
 			full, full, full, full, full, full, full, full, full, full,
+			full, full, full, full, full, full, full, full, full,
 		}}
 		taken := 0
 		acceptAll(ctx, s, j.logger(), func(*net.TCPConn) { taken++ })
 		if taken != 3 {
 			t.Errorf("took %d connections, want 3", taken)
 		}
-		if got := j.matching("ERROR accept"); len(got) != 3 {
-			t.Errorf("lines = %q, want one for each row of failures", got)
+		if got := j.matching("ERROR accept"); len(got) != 2 || !strings.Contains(got[1], "repeated=20") {
+			t.Errorf("lines = %q, want one at once and one for all others of ten seconds", got)
 		}
 		var waits []time.Duration
 		for i := 1; i < len(s.asked); i++ {
@@ -60,7 +62,10 @@ func TestAcceptAllOutlivesErrors(t *testing.T) {
 		ms := time.Millisecond
 		want := []time.Duration{
 			5 * ms, 10 * ms, 20 * ms, 5 * ms,
-			5 * ms, 10 * ms, 20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms, 1000 * ms, 1000 * ms,
+			5 * ms, 10 * ms, 20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms,
+		}
+		for range 11 {
+			want = append(want, time.Second)
 		}
 		if !slices.Equal(waits, want) {
 			t.Errorf("waits = %v, want %v", waits, want)

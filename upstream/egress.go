@@ -46,8 +46,9 @@ type EgressConfig struct {
 	Logger  *slog.Logger  // nil: nothing is logged
 
 	HandshakeTimeout time.Duration // of TLS on a new connection; default 30 s
-	// Handshakes bounds how many are under way; default 1,024. HandshakesSource
-	// bounds those from one address; default 256.
+	// Handshakes bounds how many are under way over TCP, and how many over QUIC;
+	// default 1,024. HandshakesSource bounds those from one address; default 256.
+	// One too many over TCP ends the oldest of the address that has most.
 	Handshakes, HandshakesSource int
 }
 
@@ -106,7 +107,8 @@ type Egress struct {
 	tls      *tls.Config
 	tlsQUIC  *tls.Config
 	budget   *quicBudget
-	gate     *gate
+	gate     *gate // of TCP connections
+	quicGate *gate
 	refused  *refusals
 	sessions *mptcp.Listener
 	accepted atomic.Uint64
@@ -136,14 +138,15 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
 	e := &Egress{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		gate:    newGate(cfg.Handshakes, cfg.HandshakesSource),
-		refused: newRefusals(cfg.Logger),
-		clients: append([]ClientKey(nil), cfg.Clients...),
-		links:   make(map[*link]struct{}),
-		silent:  make(map[PublicKey]int),
-		closed:  make(chan struct{}),
+		cfg:      cfg,
+		log:      cfg.Logger,
+		gate:     newGate(cfg.Handshakes, cfg.HandshakesSource),
+		quicGate: newGate(cfg.Handshakes, cfg.HandshakesSource),
+		refused:  newRefusals(cfg.Logger),
+		clients:  append([]ClientKey(nil), cfg.Clients...),
+		links:    make(map[*link]struct{}),
+		silent:   make(map[PublicKey]int),
+		closed:   make(chan struct{}),
 	}
 	t, err := egressTLS(cfg.Identity, func(k PublicKey) bool { return e.clientOf(k) != "" })
 	if err != nil {
@@ -301,16 +304,11 @@ func (e *Egress) flush(ctx context.Context) {
 	wg.Wait()
 }
 
-// admit takes one connection in, if there is a place for it.
+// admit takes one connection in.
 func (e *Egress) admit(c *net.TCPConn) {
 	e.accepted.Add(1)
 	remote := c.RemoteAddr().(*net.TCPAddr).AddrPort()
-	source := sourceOf(remote.Addr())
-	if !e.gate.enter(source) {
-		_ = c.Close()
-		e.refused.note(remote, refusedFull, nil)
-		return
-	}
+	p := e.gate.enter(sourceOf(remote.Addr()), func() { _ = c.Close() })
 	e.mu.Lock()
 	closing := e.closing
 	if !closing {
@@ -319,19 +317,23 @@ func (e *Egress) admit(c *net.TCPConn) {
 	e.mu.Unlock()
 	if closing {
 		_ = c.Close()
-		e.gate.leave(source)
+		e.gate.leave(p)
 		return
 	}
-	go e.serveConn(c, remote, source)
+	go e.serveConn(c, remote, p)
 }
 
 // serveConn finds out who is there and what the connection carries.
-func (e *Egress) serveConn(c *net.TCPConn, remote netip.AddrPort, source netip.Addr) {
+func (e *Egress) serveConn(c *net.TCPConn, remote netip.AddrPort, p *place) {
 	defer e.conns.Done()
 	tune(c, 0)
 	conn, client, err := e.handshake(c)
-	e.gate.leave(source)
-	if err != nil {
+	lost := e.gate.leave(p)
+	switch {
+	case err != nil && lost:
+		e.refused.note(remote, refusedFull, nil)
+		return
+	case err != nil:
 		if e.ctx.Err() == nil {
 			e.refused.note(remote, refusalOf(err), err)
 		}

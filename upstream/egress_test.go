@@ -177,24 +177,44 @@ func TestEgressBoundsHandshakes(t *testing.T) {
 	for range 3 {
 		silent = append(silent, stranger(t, address))
 	}
-	eventually(t, "three handshakes under way", func() bool {
-		e.gate.mu.Lock()
-		defer e.gate.mu.Unlock()
-		return e.gate.total == 3
-	})
-	if got, err := io.ReadAll(stranger(t, address)); len(got) > 0 {
-		t.Errorf("the fourth read %x, %v", got, err)
+	eventually(t, "three handshakes under way", func() bool { return e.gate.taken() == 3 })
+	silent = append(silent, stranger(t, address))
+	if got, err := io.ReadAll(silent[0]); len(got) > 0 {
+		t.Errorf("the first read %x, %v when the fourth came", got, err)
 	}
 	j.wait(t, "WARN connection refused", "reason="+refusedFull)
+	roundTrip(t, startClient(t, id, e, nil), "in spite of them")
 	for _, c := range silent {
 		c.Close()
 	}
-	eventually(t, "places given back", func() bool {
-		e.gate.mu.Lock()
-		defer e.gate.mu.Unlock()
-		return e.gate.total == 0 && len(e.gate.by) == 0
-	})
+	eventually(t, "places given back", func() bool { return e.gate.taken() == 0 })
 	roundTrip(t, startClient(t, id, e, nil), "there is room again")
+}
+
+// TestEgressFlood has silent strangers of several addresses take every place: they lose
+// them to who comes later, and a client is served all the while.
+func TestEgressFlood(t *testing.T) {
+	id := newIdentity(t)
+	e, address := startEgress(t, []Identity{id}, func(c *EgressConfig) { c.Handshakes, c.HandshakesSource = 32, 16 })
+	flood := func() {
+		for i := range 80 {
+			from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%4))}
+			c, err := (&net.Dialer{LocalAddr: from}).DialContext(t.Context(), "tcp", address)
+			if err != nil {
+				t.Skipf("this system has one loopback address: %v", err)
+			}
+			t.Cleanup(func() { c.Close() })
+		}
+	}
+	flood()
+	eventually(t, "all places taken", func() bool { return e.gate.taken() == 32 })
+	for _, transport := range []string{TransportMPTCP, TransportTCP} {
+		roundTrip(t, startClient(t, id, e, func(c *ClientConfig) { c.Transport = transport }), "in the flood")
+		flood()
+		if n := e.gate.taken(); n > 32 {
+			t.Errorf("%d handshakes under way, want 32 at most", n)
+		}
+	}
 }
 
 func TestEgressSurvivesPanic(t *testing.T) {

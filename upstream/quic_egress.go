@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -42,7 +41,7 @@ func (e *Egress) listenQUIC(address string) (*quicPort, error) {
 	p.tr = &quic.Transport{
 		Conn: s, StatelessResetKey: &reset, TokenGeneratorKey: &token,
 		DisableVersionNegotiationPackets: true, // there is one version, and strangers need not be told
-		VerifySourceAddress:              func(a net.Addr) bool { return e.gate.crowded(sourceOf(udpAddr(a).Addr())) },
+		VerifySourceAddress:              func(a net.Addr) bool { return e.quicGate.crowded(sourceOf(udpAddr(a).Addr())) },
 		ConnContext:                      p.begin,
 	}
 	conf := e.budget.base.Clone()
@@ -65,7 +64,7 @@ func (p *quicPort) close() {
 type quicHandshake struct {
 	port   *quicPort
 	remote netip.AddrPort
-	once   sync.Once
+	place  *place
 	over   atomic.Bool // and successful
 }
 
@@ -79,7 +78,9 @@ func (p *quicPort) begin(ctx context.Context, info *quic.ClientInfo) (context.Co
 	e := p.egress
 	e.accepted.Add(1)
 	h := &quicHandshake{port: p, remote: unmapped(udpAddr(info.RemoteAddr))}
-	if !e.gate.enter(sourceOf(h.remote.Addr())) {
+	// quic-go gives a connection away when it is authenticated: until then nothing can
+	// end it.
+	if h.place = e.quicGate.enter(sourceOf(h.remote.Addr()), nil); h.place == nil {
 		e.refused.note(h.remote, refusedFull, nil)
 		return nil, errFull
 	}
@@ -88,7 +89,7 @@ func (p *quicPort) begin(ctx context.Context, info *quic.ClientInfo) (context.Co
 }
 
 func (h *quicHandshake) leave() {
-	h.once.Do(func() { h.port.egress.gate.leave(sourceOf(h.remote.Addr())) })
+	h.port.egress.quicGate.leave(h.place)
 }
 
 // failed notes a connection that ended before it was known whose it is.

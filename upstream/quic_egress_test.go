@@ -61,11 +61,7 @@ func TestQUICRefusesStrangersAlike(t *testing.T) {
 	}
 	j.wait(t, "WARN connection refused", "reason="+refusedUnknown)
 	j.wait(t, "WARN connection refused", "reason="+refusedProtocol)
-	eventually(t, "places given back", func() bool {
-		e.gate.mu.Lock()
-		defer e.gate.mu.Unlock()
-		return e.gate.total == 0
-	})
+	eventually(t, "places given back", func() bool { return e.quicGate.taken() == 0 })
 	if got := e.Counters(); got.Accepted != 3 || got.Refused[refusedUnknown] != 2 || got.Refused[refusedProtocol] != 1 {
 		t.Errorf("counters = %+v", got)
 	}
@@ -100,15 +96,17 @@ func TestQUICBoundsHandshakes(t *testing.T) {
 	id := newIdentity(t)
 	e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) { c.Logger, c.HandshakesSource = j.logger(), 2 })
 	here := netip.MustParseAddr("127.0.0.1")
-	for e.gate.enter(here) { // handshakes that take their time
+	var slow []*place // handshakes that take their time
+	for p := e.quicGate.enter(here, nil); p != nil; p = e.quicGate.enter(here, nil) {
+		slow = append(slow, p)
 	}
 	c := startClient(t, id, e, func(c *ClientConfig) { c.Transport, c.DialWait = TransportQUIC, 100*time.Millisecond })
 	if _, err := c.Dial(t.Context()); !errors.Is(err, ErrEgressDown) {
 		t.Errorf("Dial to a full egress: %v, want ErrEgressDown", err)
 	}
 	j.wait(t, "WARN connection refused", "reason="+refusedFull)
-	for range 2 {
-		e.gate.leave(here)
+	for _, p := range slow {
+		e.quicGate.leave(p)
 	}
 	eventually(t, "there is room again", func() bool {
 		conn, err := c.Dial(t.Context())
@@ -125,23 +123,24 @@ func TestQUICAsksForAddresses(t *testing.T) {
 	id := newIdentity(t)
 	e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) { c.HandshakesSource = 2 * retryShare })
 	here := netip.MustParseAddr("127.0.0.1")
-	if e.gate.crowded(here) {
+	if e.quicGate.crowded(here) {
 		t.Error("an empty egress is crowded")
 	}
+	var slow []*place
 	for range 2 {
-		e.gate.enter(here)
+		slow = append(slow, e.quicGate.enter(here, nil))
 	}
-	if !e.gate.crowded(here) || e.gate.crowded(netip.MustParseAddr("127.0.0.2")) {
+	if !e.quicGate.crowded(here) || e.quicGate.crowded(netip.MustParseAddr("127.0.0.2")) {
 		t.Error("an eighth of a source's places are taken: that source should be asked, others not")
 	}
 	roundTrip(t, startClient(t, id, e, func(c *ClientConfig) { c.Transport = TransportQUIC }), "asked and answered")
-	for range 2 {
-		e.gate.leave(here)
+	for _, p := range slow {
+		e.quicGate.leave(p)
 	}
 	for i := range defaultHandshakes / retryShare {
-		e.gate.enter(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+		e.quicGate.enter(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), nil)
 	}
-	if !e.gate.crowded(netip.MustParseAddr("127.0.0.2")) {
+	if !e.quicGate.crowded(netip.MustParseAddr("127.0.0.2")) {
 		t.Error("an eighth of all places are taken: everybody should be asked")
 	}
 }

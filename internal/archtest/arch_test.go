@@ -27,10 +27,10 @@ var rooms = []room{
 	{"bench/...", []string{"bench/..."}}, // it measures what it is given and knows none of it
 	{"bench/report", []string{"bench"}},
 	{"configs", nil},
-	{"socks", []string{"internal/relay", "internal/tcpsock"}},
-	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay"}},
+	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/seldom"}},
+	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay", "internal/seldom"}},
 
-	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock"}, core...)},
+	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock", "internal/seldom"}, core...)},
 	{"mptcp/option", nil},
 	{"mptcp/sched", nil},
 	{"mptcp/pathman", []string{"mptcp/sched"}},
@@ -42,6 +42,7 @@ var rooms = []room{
 	{"mptcp/internal/proto", core},
 
 	{"internal/tcpsock", nil},
+	{"internal/seldom", nil},
 	{"internal/relay", []string{"internal/tcpsock"}},
 	{"internal/netsim/...", nil},
 	{"internal/admin/...", nil},
