@@ -20,6 +20,7 @@ type Egress struct {
 	Identity string   // file of the egress's private key, resolved
 	Clients  []ClientKey
 	Targets  Targets
+	Limits   Limits
 	Session  Session
 	Memory   int64 // bytes for data on its way; 0: auto
 	Drain    time.Duration
@@ -29,9 +30,25 @@ type Egress struct {
 
 // ClientKey is a client that may use the egress.
 type ClientKey struct {
-	Name string
-	Key  Key
+	Name   string
+	Key    Key
+	Limits Limits // what is zero is as for all clients
 }
+
+// Limits bound what one client may have at a time, over all of his connections.
+// Unlimited stands for off.
+type Limits struct {
+	Streams int   // open at once
+	Sockets int   // to targets, at once
+	Dials   int   // of targets, per second
+	Rate    int64 // bits per second, each way
+}
+
+// Unlimited is the value of a limit that is switched off in the file.
+const Unlimited = -1
+
+// DefaultLimits are those of a file that says nothing.
+var DefaultLimits = Limits{Streams: 4096, Sockets: 8192, Dials: 200, Rate: Unlimited}
 
 // Targets says what clients may connect to through the egress.
 type Targets struct {
@@ -57,6 +74,7 @@ func ParseEgress(name string, text []byte) (*Egress, error) {
 		return nil, err
 	}
 	e := &Egress{
+		Limits:  DefaultLimits,
 		Session: Session{Linger: DefaultLinger, Congestion: DefaultCongestion},
 		Drain:   DefaultDrain,
 		Admin:   Admin{Listen: DefaultEgressAdmin},
@@ -92,6 +110,7 @@ func egressFields(e *Egress) []field {
 			{name: "allow", set: uniqueList(&e.Targets.Allow, "a network or name", anyRule)},
 			{name: "deny", set: uniqueList(&e.Targets.Deny, "a network or name", anyRule)},
 		}},
+		{name: "limits", section: limitFields(&e.Limits)},
 		{name: "session", section: []field{
 			{name: "linger", set: duration(&e.Session.Linger, time.Second, 24*time.Hour, true)},
 			{name: "congestion", set: name(&e.Session.Congestion)},
@@ -133,5 +152,15 @@ func clientKeyFields(c *ClientKey) []field {
 	return []field{
 		{name: "name", set: name(&c.Name)},
 		{name: "key", set: key32(&c.Key)},
+		{name: "limits", section: limitFields(&c.Limits)},
+	}
+}
+
+func limitFields(l *Limits) []field {
+	return []field{
+		{name: "streams", set: count(&l.Streams, 1, 1_000_000)},
+		{name: "sockets", set: count(&l.Sockets, 1, 1_000_000)},
+		{name: "dials", set: count(&l.Dials, 1, 1_000_000)},
+		{name: "rate", set: bitRate(&l.Rate, 1e6, 1e12)},
 	}
 }

@@ -57,7 +57,7 @@ func TestExamplesShowDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Session != d.Session || e.Memory != d.Memory || e.Drain != d.Drain || e.Admin != d.Admin || e.Log != d.Log || !slices.Equal(e.Listen, d.Listen) {
+	if e.Limits != d.Limits || e.Session != d.Session || e.Memory != d.Memory || e.Drain != d.Drain || e.Admin != d.Admin || e.Log != d.Log || !slices.Equal(e.Listen, d.Listen) {
 		t.Errorf("egress.yaml shows %+v, the defaults are %+v", e, d)
 	}
 }

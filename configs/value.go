@@ -124,8 +124,7 @@ func duration(to *time.Duration, low, high time.Duration, canOff bool) setter {
 		if !ok {
 			return
 		}
-		// The word off is false to YAML 1.1 and text to YAML 1.2.
-		if canOff && (s == "off" || n.kind == kindBool && s == "false") {
+		if canOff && isOff(n, s) {
 			*to = Off
 			return
 		}
@@ -137,6 +136,71 @@ func duration(to *time.Duration, low, high time.Duration, canOff bool) setter {
 			d.problem(n, key, "must be a time span such as 30s or 5m, not %q", s)
 		case v < low || v > high:
 			d.problem(n, key, "must be between %s and %s, not %s", low, high, s)
+		default:
+			*to = v
+		}
+	}
+}
+
+// isOff reports whether a value is the word off, which is false to YAML 1.1 and text
+// to YAML 1.2.
+func isOff(n *node, s string) bool { return s == "off" || n.kind == kindBool && s == "false" }
+
+// count reads a number between low and high, or the word off.
+func count(to *int, low, high int) setter {
+	return func(d *decoder, n *node, key string) {
+		s, ok := d.scalar(n, key, "a number, or off")
+		if !ok {
+			return
+		}
+		if isOff(n, s) {
+			*to = Unlimited
+			return
+		}
+		v, err := strconv.Atoi(s)
+		if err != nil || n.kind != kindNumber || v < low || v > high {
+			d.problem(n, key, "must be a number between %d and %d, or off, not %q", low, high, s)
+			return
+		}
+		*to = v
+	}
+}
+
+// rateUnits are the units of rates.
+var rateUnits = []struct {
+	name string
+	bits int64
+}{{"kbit/s", 1e3}, {"Mbit/s", 1e6}, {"Gbit/s", 1e9}}
+
+// parseRate reads a rate such as 100Mbit/s, in bits per second.
+func parseRate(s string) (int64, bool) {
+	for _, u := range rateUnits {
+		if digits, ok := strings.CutSuffix(s, u.name); ok {
+			v, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+			return v * u.bits, err == nil && v >= 0 && v <= math.MaxInt64/u.bits
+		}
+	}
+	return 0, false
+}
+
+// bitRate reads a number of bits per second with its unit, between low and high, or
+// the word off.
+func bitRate(to *int64, low, high int64) setter {
+	return func(d *decoder, n *node, key string) {
+		s, ok := d.scalar(n, key, "a rate such as 100Mbit/s, or off")
+		if !ok {
+			return
+		}
+		if isOff(n, s) {
+			*to = Unlimited
+			return
+		}
+		v, ok := parseRate(s)
+		switch {
+		case !ok:
+			d.problem(n, key, "must be a rate such as 100Mbit/s, or off, not %q", s)
+		case v < low || v > high:
+			d.problem(n, key, "must be between %d and %d Mbit/s, or off, not %s", low/1e6, high/1e6, s)
 		default:
 			*to = v
 		}

@@ -33,14 +33,18 @@ const (
 // errDialTimeout is the end of the time a target has to answer.
 var errDialTimeout = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 
-// dial connects to t within the dialer's time. Its error has a reply (ReplyFor).
-func (d *targetDialer) dial(ctx context.Context, t Target) (net.Conn, error) {
+// dial connects to t within the dialer's time, as far as q allows. Its error has a
+// reply (ReplyFor). The connection counts as a socket of q.
+func (d *targetDialer) dial(ctx context.Context, t Target, q *quota) (net.Conn, error) {
 	if err := d.rules.checkName(t); err != nil {
+		return nil, err
+	}
+	if err := q.dial(); err != nil { // before the name is looked up, which costs too
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timeout, errDialTimeout)
 	defer cancel()
-	r := &race{d: d, target: t, ctx: ctx, results: make(chan attempt)}
+	r := &race{d: d, quota: q, target: t, ctx: ctx, results: make(chan attempt)}
 	conn, err := r.run(cancel)
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errDialTimeout) && !errors.Is(err, syscall.ECONNREFUSED) {
@@ -75,6 +79,7 @@ func dialKernel(ctx context.Context, ap netip.AddrPort, permit func(netip.AddrPo
 // goroutine, run's, holds all its state; attempts report to it.
 type race struct {
 	d       *targetDialer
+	quota   *quota
 	target  Target
 	ctx     context.Context
 	results chan attempt
@@ -82,6 +87,7 @@ type race struct {
 	todo     candidates
 	awaited  int           // answers of the resolver still to come
 	inFlight int           // attempts that have not reported
+	begun    bool          // one attempt was made: the others count as dials of their own
 	errs     attemptErrors // the resolver's and the rules' count only without
 	lookErrs []error
 	refusal  error
@@ -116,6 +122,7 @@ func (r *race) run(cancel context.CancelFunc) (net.Conn, error) {
 	for ; r.inFlight > 0; r.inFlight-- {
 		if a := <-r.results; a.err == nil {
 			_ = a.conn.Close()
+			r.quota.closeSocket()
 		}
 	}
 	for ; r.awaited > 0; r.awaited-- {
@@ -203,14 +210,32 @@ func (r *race) start() bool {
 	ip, ok := r.todo.next()
 	if ok {
 		r.inFlight++
-		go r.try(netip.AddrPortFrom(ip, r.target.port))
+		go r.try(netip.AddrPortFrom(ip, r.target.port), !r.begun)
+		r.begun = true
 	}
 	return ok
 }
 
-func (r *race) try(ap netip.AddrPort) {
-	conn, err := r.d.connect(r.ctx, ap, r.permitActual)
+func (r *race) try(ap netip.AddrPort, first bool) {
+	conn, err := r.connect(ap, first)
 	r.results <- attempt{conn, err}
+}
+
+// connect makes a connection that the client may still have.
+func (r *race) connect(ap netip.AddrPort, first bool) (net.Conn, error) {
+	if !first {
+		if err := r.quota.dial(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.quota.openSocket(); err != nil {
+		return nil, err
+	}
+	conn, err := r.d.connect(r.ctx, ap, r.permitActual)
+	if err != nil {
+		r.quota.closeSocket()
+	}
+	return conn, err
 }
 
 // failure says why no attempt has succeeded: by what the attempts met, else by why

@@ -228,7 +228,7 @@ func (tt *dialCase) run(t *testing.T) {
 		timeout: defaultDialTimeout,
 		connect: fake.connect,
 	}
-	conn, err := d.dial(t.Context(), mustTarget(t, tt.target))
+	conn, err := d.dial(t.Context(), mustTarget(t, tt.target), nil)
 	if took := time.Since(fake.start); took != tt.took {
 		t.Errorf("took %v, want %v", took, tt.took)
 	}
@@ -283,7 +283,7 @@ func TestDialIsCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("client gone")
 		time.AfterFunc(time.Second, func() { cancel(gone) })
-		_, err := d.dial(ctx, mustTarget(t, "93.184.216.34:80"))
+		_, err := d.dial(ctx, mustTarget(t, "93.184.216.34:80"), nil)
 		if !errors.Is(err, gone) || time.Since(fake.start) != time.Second {
 			t.Errorf("dial = %v after %v, want %v after 1s", err, time.Since(fake.start), gone)
 		}
@@ -309,7 +309,7 @@ func TestDialClosesLateWinners(t *testing.T) {
 				return near, nil
 			},
 		}
-		if _, err := d.dial(t.Context(), mustTarget(t, "a.example:80")); err != nil {
+		if _, err := d.dial(t.Context(), mustTarget(t, "a.example:80"), nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := (<-late).Write([]byte("x")); err == nil {

@@ -34,6 +34,10 @@ type EgressConfig struct {
 	// HalfClosedIdle and WriteStall bound a tunnel that makes no progress.
 	// Defaults 60 s and 15 min.
 	HalfClosedIdle, WriteStall time.Duration
+	// Limits bound each client. ClientLimits are those of the clients of these
+	// names; what they leave open is taken from Limits.
+	Limits       Limits
+	ClientLimits map[string]Limits
 
 	Logger *slog.Logger // nil discards
 }
@@ -47,6 +51,7 @@ type Egress struct {
 	log              *slog.Logger
 	negotiator       *negotiator
 	dialer           *targetDialer
+	quotas           *quotas
 	inside           map[Target]func(context.Context) (net.Conn, error)
 	refusals         logQuota
 }
@@ -81,12 +86,14 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 		log:              orDiscard(cfg.Logger),
 		negotiator:       newNegotiator(noAuth{}),
 		dialer:           d,
+		quotas:           newQuotas(&cfg, orDiscard(cfg.Logger)),
 	}, nil
 }
 
 // ServeConn serves one stream of the client of that name, from its SOCKS5 greeting
 // to its end, and closes it. Who the client is has been settled below, so no
-// authentication is asked for. The stream is reset when ctx is done.
+// authentication is asked for. The stream is reset when ctx is done, and at once if
+// the client has as many as it may.
 func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -95,6 +102,12 @@ func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) (err 
 			err = fmt.Errorf("serve stream of %s: panic: %v", client, r)
 		}
 	}()
+	q := e.quotas.client(client)
+	if err := q.openStream(); err != nil {
+		_ = relay.Reset(c)
+		return fmt.Errorf("serve stream of %s: %w", client, err)
+	}
+	defer q.closeStream()
 	req, err := e.handshake(ctx, c)
 	if err != nil {
 		e.log.Debug("handshake failed", "client", client, "err", err)
@@ -102,7 +115,7 @@ func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) (err 
 		return fmt.Errorf("serve stream of %s: %w", client, err)
 	}
 	start := time.Now()
-	up, down, err := e.tunnel(ctx, c, req, client)
+	up, down, err := e.tunnel(ctx, c, req, q)
 	e.log.Debug("tunnel ended", "client", client, "to", req.target.String(),
 		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
 	if err != nil {
@@ -148,10 +161,10 @@ func (e *Egress) request(ctx context.Context, c net.Conn) (*request, error) {
 
 // tunnel connects to the target, replies and relays. It returns the bytes relayed
 // to the target and to the client.
-func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, client string) (up, down int64, err error) {
-	target, rest, err := e.reach(ctx, c, req)
+func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, q *quota) (up, down int64, err error) {
+	target, rest, err := e.reach(ctx, c, req, q)
 	if err != nil {
-		e.note(client, req, err)
+		e.note(q.client, req, err)
 		if ctx.Err() != nil {
 			_ = relay.Reset(c)
 		} else {
@@ -163,18 +176,22 @@ func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, client st
 		farewell(c, append(req.owed, hostReply(req.answer)...))
 		return 0, 0, nil
 	}
+	if e.inside[req.target] == nil {
+		defer q.closeSocket()
+	}
 	if _, err := c.Write(append(req.owed, replyBytes(ReplySucceeded, boundAddr(target))...)); err != nil {
 		_ = relay.Reset(target)
 		_ = relay.Reset(c)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
-	return relay.Pipe(ctx, relay.WithHead(c, rest), target, e.relay)
+	return relay.Pipe(ctx, relay.WithHead(q.paced(c), rest), target, e.relay)
 }
 
 // reach connects to the target, or looks it up and returns none. A client that resets its stream meanwhile ends it;
 // one that only ends it is finished sending, because giving up is said by a reset.
-// What the client has sent for the target so far is returned.
-func (e *Egress) reach(ctx context.Context, c net.Conn, req *request) (target net.Conn, rest []byte, err error) {
+// What the client has sent for the target so far is returned. A target that is not
+// inside counts as a socket of q until closeSocket is called.
+func (e *Egress) reach(ctx context.Context, c net.Conn, req *request, q *quota) (target net.Conn, rest []byte, err error) {
 	if req.command != statute.CommandConnect && !isResolve(req.command) {
 		return nil, nil, &ReplyError{Reply: ReplyCommandNotSupported}
 	}
@@ -183,11 +200,13 @@ func (e *Egress) reach(ctx context.Context, c net.Conn, req *request) (target ne
 	v := keepVigil(c, req.early, false, cancel)
 	defer func() { rest = v.end() }()
 	if isResolve(req.command) {
-		req.answer, err = e.dialer.resolve(ctx, req.command, req.target)
+		if err = q.dial(); err == nil { // a look-up costs what one for a connection does
+			req.answer, err = e.dialer.resolve(ctx, req.command, req.target)
+		}
 	} else if open := e.inside[req.target]; open != nil {
 		target, err = open(ctx)
 	} else {
-		target, err = e.dialer.dial(ctx, req.target)
+		target, err = e.dialer.dial(ctx, req.target, q)
 	}
 	return target, nil, err
 }

@@ -30,7 +30,7 @@ func newEgressParts(cfg *configs.Egress) (egressParts, error) {
 	if err := allProblems(upErr, err); err != nil {
 		return egressParts{}, err
 	}
-	p := egressParts{upstream: up, targets: socks.EgressConfig{Targets: rules}, admin: cfg.Admin.Listen, bench: cfg.Bench}
+	p := egressParts{upstream: up, targets: socks.EgressConfig{Targets: rules, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg)}, admin: cfg.Admin.Listen, bench: cfg.Bench}
 	// Making it without serving it is how it checks its settings.
 	u := p.upstream
 	u.Handle = func(context.Context, net.Conn, string) error { return nil }

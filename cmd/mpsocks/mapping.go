@@ -111,6 +111,27 @@ func egressConfig(e *configs.Egress) (upstream.EgressConfig, error) {
 	return u, nil
 }
 
+// clientLimits maps limits of the egress's file. Both sides of the mapping have zero
+// for what is not said and -1 for what is off.
+func clientLimits(l configs.Limits) socks.Limits {
+	out := socks.Limits{Streams: l.Streams, Sockets: l.Sockets, Dials: l.Dials, Rate: configs.Unlimited}
+	if l.Rate != configs.Unlimited {
+		out.Rate = int(min(l.Rate/8, math.MaxInt)) // bytes
+	}
+	return out
+}
+
+// limitsByClient maps the limits that clients have of their own.
+func limitsByClient(e *configs.Egress) map[string]socks.Limits {
+	own := make(map[string]socks.Limits)
+	for _, c := range e.Clients {
+		if c.Limits != (configs.Limits{}) {
+			own[c.Name] = clientLimits(c.Limits)
+		}
+	}
+	return own
+}
+
 // targetRules maps the egress's file to what it connects to. Every entry that
 // is wrong becomes a problem of its line.
 func targetRules(e *configs.Egress) (socks.TargetRules, error) {

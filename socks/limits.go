@@ -1,0 +1,176 @@
+package socks
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"github.com/mpsocks/mpsocks/internal/seldom"
+)
+
+// Limits bound what one client may have of an egress at a time, over all of its
+// connections and sessions and by whatever transport they came. Zero = default,
+// negative = no limit.
+type Limits struct {
+	// Streams is how many may be open at once. Default 4,096.
+	Streams int
+	// Sockets is how many sockets to targets there may be at once, those that are
+	// only being connected included: a name with many addresses takes several.
+	// Default 8,192.
+	Sockets int
+	// Dials is how many connections to targets may be begun per second, in the long
+	// run; ten seconds' worth of them may be begun at once. Default 200.
+	Dials int
+	// Rate is how many bytes per second may be relayed each way. Default: no limit.
+	Rate int
+}
+
+// Defaults of Limits: some ten times what a household of busy browsers has open, and
+// little enough that a hostile client leaves most of 65,536 descriptors to others.
+const (
+	defaultStreams = 4096
+	defaultSockets = 8192
+	defaultDials   = 200
+	dialBurst      = 10 // seconds
+)
+
+// over returns l with what it leaves open taken from base.
+func (l Limits) over(base Limits) Limits {
+	return Limits{
+		orDefault(l.Streams, base.Streams), orDefault(l.Sockets, base.Sockets),
+		orDefault(l.Dials, base.Dials), orDefault(l.Rate, base.Rate),
+	}
+}
+
+// ErrLimit is wrapped by every refusal because of Limits.
+var ErrLimit = errors.New("limit of the client reached")
+
+// quotas keeps what each client has. Clients are named by the configuration, so
+// that there are few of them.
+type quotas struct {
+	log     *slog.Logger
+	common  Limits
+	special map[string]Limits
+
+	mu sync.Mutex
+	of map[string]*quota
+}
+
+func newQuotas(cfg *EgressConfig, log *slog.Logger) *quotas {
+	return &quotas{
+		log:     log,
+		common:  cfg.Limits.over(Limits{defaultStreams, defaultSockets, defaultDials, -1}),
+		special: cfg.ClientLimits,
+		of:      make(map[string]*quota),
+	}
+}
+
+// client returns the quota of the client of that name.
+func (qs *quotas) client(name string) *quota {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q := qs.of[name]
+	if q == nil {
+		q = newQuota(name, qs.special[name].over(qs.common), qs.log)
+		qs.of[name] = q
+	}
+	return q
+}
+
+// quota is what one client has, and may have. A nil quota has no limits.
+type quota struct {
+	client   string
+	log      *slog.Logger
+	limits   Limits
+	dials    *rate.Limiter
+	up, down *rate.Limiter // nil: no limit
+
+	mu               sync.Mutex
+	streams, sockets int
+	told             map[string]*seldom.Line // by limit
+}
+
+func newQuota(client string, l Limits, log *slog.Logger) *quota {
+	q := &quota{client: client, log: log, limits: l, dials: rate.NewLimiter(rate.Inf, 0), told: make(map[string]*seldom.Line)}
+	if l.Dials > 0 {
+		q.dials = rate.NewLimiter(rate.Limit(l.Dials), dialBurst*l.Dials)
+	}
+	if l.Rate > 0 {
+		q.up, q.down = newPace(l.Rate), newPace(l.Rate)
+	}
+	return q
+}
+
+// take counts one more of what n counts, unless that exceeds most.
+func (q *quota) take(n *int, most int, limit string) error {
+	q.mu.Lock()
+	ok := most < 0 || *n < most
+	if ok {
+		*n++
+	}
+	q.mu.Unlock()
+	if !ok {
+		return q.refuse(limit, most)
+	}
+	return nil
+}
+
+func (q *quota) give(n *int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	*n--
+}
+
+// openStream counts a stream; closeStream must follow if there is no error.
+func (q *quota) openStream() error { return q.take(&q.streams, q.limits.Streams, "streams") }
+func (q *quota) closeStream()      { q.give(&q.streams) }
+
+// dial counts the beginning of a connection.
+func (q *quota) dial() error {
+	if q == nil || q.dials.Allow() {
+		return nil
+	}
+	return q.refuse("dials", q.limits.Dials)
+}
+
+// openSocket counts a socket; closeSocket must follow if there is no error.
+func (q *quota) openSocket() error {
+	if q == nil {
+		return nil
+	}
+	return q.take(&q.sockets, q.limits.Sockets, "sockets")
+}
+
+func (q *quota) closeSocket() {
+	if q != nil {
+		q.give(&q.sockets)
+	}
+}
+
+// paced returns c, as slow as the client's rate has it.
+func (q *quota) paced(c net.Conn) net.Conn {
+	if q.up == nil {
+		return c
+	}
+	return newPacedConn(c, q.up, q.down)
+}
+
+// refuse returns the error of a limit that is reached, and tells of it in the log if
+// that was not done a moment ago.
+func (q *quota) refuse(limit string, most int) error {
+	q.mu.Lock()
+	s := q.told[limit]
+	if s == nil {
+		s = new(seldom.Line)
+		q.told[limit] = s
+	}
+	q.mu.Unlock()
+	if hushed, tell := s.Now(); tell {
+		q.log.Warn("limit of a client reached", "client", q.client, "limit", limit, "most", most, "repeated", hushed)
+	}
+	return fmt.Errorf("%w: %d %s", ErrLimit, most, limit)
+}
