@@ -13,7 +13,13 @@ type link struct {
 	flush  func(context.Context) // waits until what was written has arrived; may be nil
 	status func() egressLink
 	idle   func() bool // whether it carries nothing yet; may be nil
+	quic   bool        // it is a QUIC connection: a client has few
 }
+
+// maxQUICConns bounds the QUIC connections of one client, because each has windows of
+// its own. A client needs one for each path; the others are what restarts and changed
+// networks leave behind until they have been silent for long.
+const maxQUICConns = 32
 
 // egressLink is what a link has to say in Status.
 type egressLink struct {
@@ -58,15 +64,31 @@ func (e *Egress) SetClients(list []ClientKey) error {
 }
 
 // join notes a link. False means that it must not live: the client has been
-// removed meanwhile, or the egress closes.
+// removed meanwhile, or has too many like it, or the egress closes.
 func (e *Egress) join(l *link) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closing || !slices.Contains(e.clients, l.client) {
+	if e.closing || !slices.Contains(e.clients, l.client) || l.quic && e.quicConnsLocked(l.client) >= maxQUICConns {
 		return false
 	}
 	e.links[l] = struct{}{}
 	return true
+}
+
+func (e *Egress) quicConns(client ClientKey) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.quicConnsLocked(client)
+}
+
+// quicConnsLocked returns how many QUIC connections the client has. mu is held.
+func (e *Egress) quicConnsLocked(client ClientKey) (n int) {
+	for l := range e.links {
+		if l.quic && l.client == client {
+			n++
+		}
+	}
+	return n
 }
 
 func (e *Egress) leave(l *link) {

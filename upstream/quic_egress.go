@@ -150,6 +150,7 @@ func (e *Egress) serveQUIC(c *quic.Conn, remote netip.AddrPort) {
 	var streams atomic.Int64
 	l := &link{
 		client: client,
+		quic:   true,
 		end:    func() { _ = c.CloseWithError(quicBye, "") },
 		flush:  func(ctx context.Context) { quicIdle(ctx, c) },
 		status: func() egressLink {
@@ -157,6 +158,9 @@ func (e *Egress) serveQUIC(c *quic.Conn, remote netip.AddrPort) {
 		},
 	}
 	if !e.join(l) {
+		if e.quicConns(client) >= maxQUICConns {
+			e.refused.note(remote, refusedMany, nil)
+		}
 		return
 	}
 	defer e.leave(l)

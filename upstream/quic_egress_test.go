@@ -117,6 +117,43 @@ func TestQUICBoundsHandshakes(t *testing.T) {
 	})
 }
 
+// TestQUICBoundsConnections has one client make connections and keep them: it gets no
+// more than it may have, and another client as many as ever.
+func TestQUICBoundsConnections(t *testing.T) {
+	greedy, other := newIdentity(t), newIdentity(t)
+	j := newJournal()
+	e, address := startEgress(t, []Identity{greedy, other}, func(c *EgressConfig) { c.Logger = j.logger() })
+	cert, err := certificate(greedy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := make(map[*quic.Conn]bool)
+	for range maxQUICConns + 3 {
+		cfg := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpnQUIC}, Certificates: []tls.Certificate{cert}}
+		c, err := quic.DialAddr(t.Context(), address, cfg, &quic.Config{EnableDatagrams: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseWithError(0, "")
+		open[c] = true
+	}
+	eventually(t, "three of them ended", func() bool {
+		for c := range open {
+			if c.Context().Err() != nil {
+				delete(open, c)
+			}
+		}
+		return len(open) == maxQUICConns
+	})
+	j.wait(t, "WARN connection refused", "reason="+refusedMany)
+	roundTrip(t, startClient(t, other, e, func(c *ClientConfig) { c.Transport = TransportQUIC }), "another client")
+	for c := range open {
+		_ = c.CloseWithError(0, "")
+	}
+	eventually(t, "room again", func() bool { return e.quicConns(ClientKey{"client1", greedy.Public()}) == 0 })
+	roundTrip(t, startClient(t, greedy, e, func(c *ClientConfig) { c.Transport = TransportQUIC }), "the same client")
+}
+
 // TestQUICAsksForAddresses fills some of the places: from then on clients have to
 // prove their address, which costs them a round trip and nothing else.
 func TestQUICAsksForAddresses(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	refusedGarbage  = "not tls"
 	refusedSlow     = "handshake timeout"
 	refusedOther    = "handshake failed"
+	refusedMany     = "too many connections of one client"
 	refusedGone     = "gone before the handshake was over"
 )
 
