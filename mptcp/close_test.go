@@ -1,10 +1,14 @@
 package mptcp
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,4 +127,69 @@ func TestCloseStuckInKernel(t *testing.T) {
 	l.Close()
 	ln.Close()
 	wg.Wait()
+}
+
+// Close and CloseWrite while a Write waits for room: the peer reads what was accepted and then a reset, never an end that looks like all there was.
+func TestCloseCutsWriteShort(t *testing.T) {
+	for name, end := range map[string]func(*Stream) error{"Close": (*Stream).Close, "CloseWrite": (*Stream).CloseWrite} {
+		for how, write := range map[string]func(*Stream, []byte) (int64, error){
+			"Write": func(st *Stream, b []byte) (int64, error) { n, err := st.Write(b); return int64(n), err },
+			"ReadFrom": func(st *Stream, b []byte) (int64, error) {
+				return st.ReadFrom(struct{ io.Reader }{bytes.NewReader(b)})
+			},
+		} {
+			t.Run(name+" cuts "+how, func(t *testing.T) {
+				bothWays(t, func(t *testing.T, up bool) {
+					w := dialled(t, nil, wan)
+					from, to := w.ends(up)
+					data := bytes.Repeat([]byte("0123456789"), 200<<10)
+					cut := make(chan error, 1)
+					go func() {
+						_, err := write(from, data)
+						cut <- err
+					}()
+					time.Sleep(10 * time.Second) // the reader has not begun: its window and the send buffer are full
+					if err := end(from); err != nil {
+						t.Fatal(err)
+					}
+					if err := <-cut; !errors.Is(err, net.ErrClosed) {
+						t.Errorf("the call cut short: %v, want %v", err, net.ErrClosed)
+					}
+					got, err := io.ReadAll(to)
+					if len(got) == 0 || len(got) == len(data) || !bytes.Equal(got, data[:len(got)]) || !errors.Is(err, syscall.ECONNRESET) {
+						t.Errorf("read %d octets of %d, %v; want a part of them and a reset", len(got), len(data), err)
+					}
+					if name == "CloseWrite" { // the other direction goes on
+						to.Write([]byte("answer"))
+						to.Close()
+						if got, err := io.ReadAll(from); string(got) != "answer" || err != nil {
+							t.Errorf("the other direction: %q, %v", got, err)
+						}
+					}
+					to.Close()
+					from.Close()
+					w.wantNoStreams()
+				})
+			})
+		}
+	}
+}
+
+// A Write that has returned, if only because its deadline passed, is not cut short by Close.
+func TestCloseAfterWriteTimedOut(t *testing.T) {
+	bothWays(t, func(t *testing.T, up bool) {
+		w := dialled(t, nil, wan)
+		from, to := w.ends(up)
+		from.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		n, err := from.Write(make([]byte, 4<<20))
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("Write: %d, %v", n, err)
+		}
+		from.Close()
+		if got, err := io.ReadAll(to); len(got) != n || err != nil {
+			t.Errorf("read %d octets, %v; want the %d accepted and EOF", len(got), err, n)
+		}
+		to.Close()
+		w.wantNoStreams()
+	})
 }

@@ -19,12 +19,22 @@ const minTimer = time.Millisecond
 
 // note keeps a line for the log until mu is released: whoever writes it may take a while. mu is held.
 func (s *Session) note(level slog.Level, msg string, args ...any) {
-	if s.cfg.Logger.Enabled(s.ctx, level) {
-		if s.peer != "" {
-			args = append(args, "client", s.peer)
-		}
-		s.notes = append(s.notes, note{level, msg, args})
+	if !s.cfg.Logger.Enabled(s.ctx, level) {
+		return
 	}
+	if s.peer != "" {
+		args = append(args, "client", s.peer)
+	}
+	if level != slog.LevelDebug {
+		hushed, ok := s.lines.take()
+		if !ok {
+			return
+		}
+		if hushed > 0 {
+			args = append(args, "repeated", hushed)
+		}
+	}
+	s.notes = append(s.notes, note{level, msg, args})
 }
 
 // note is a line for the log.

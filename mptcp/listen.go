@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -35,8 +36,9 @@ type Listener struct {
 	tokens   *key.Tokens
 	sessions map[key.Token]*Session
 	joining  map[key.Token]int
-	grants   map[key.Token]int // memory, by session
-	granted  int               // their sum
+	grants   map[key.Token]int     // memory, by session
+	granted  int                   // their sum
+	lines    map[string]*lineQuota // for the log, by peer
 	backlog  []*Session
 	ready    *sync.Cond // backlog grew, or closed
 	closed   bool
@@ -46,7 +48,7 @@ type Listener struct {
 func NewListener(cfg *Config) *Listener {
 	l := &Listener{
 		cfg: cfg.orDefault(defaultMaxStreams), tokens: key.NewTokens(random),
-		sessions: make(map[key.Token]*Session), joining: make(map[key.Token]int), grants: make(map[key.Token]int),
+		sessions: make(map[key.Token]*Session), joining: make(map[key.Token]int), grants: make(map[key.Token]int), lines: make(map[string]*lineQuota),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.ready = sync.NewCond(&l.mu)
@@ -179,9 +181,10 @@ func (l *Listener) found(sf *subflow, o opening, peer string) error {
 		return err
 	}
 	s := newSession(l.cfg)
-	s.peer = peer
+	s.peer, s.lines = peer, l.linesOf(peer)
 	s.onEnd = func() { l.release(token, s) }
 	s.begin(o)
+	s.localID(sf) // has ID 0
 	close(s.established)
 	// Before the first subflow is there, because the session may end as soon as it is, and must be found then.
 	if err := l.register(token, s); err != nil {
@@ -292,7 +295,7 @@ func (l *Listener) admit(sf *subflow, syn option.JoinSYN, peer string) error {
 	defer l.endJoin(token)
 	j := proto.Join{Secret: s.secret, Binding: sf.carrier.Binding, Own: uint32(random()), Peer: syn.Nonce}
 	began := time.Now()
-	if err := sf.send(j.AppendSYNACK(nil, 0, false)); err != nil {
+	if err := sf.send(j.AppendSYNACK(nil, s.localID(sf), false)); err != nil {
 		return err
 	}
 	opts, err := sf.expect()
@@ -311,6 +314,22 @@ func (l *Listener) admit(sf *subflow, syn option.JoinSYN, peer string) error {
 		return sf.refuse(option.ReasonResources, err)
 	}
 	return nil
+}
+
+// localID returns the address ID of the address of this side that sf came to (RFC 8684, section 3.2): 0 is that of the initial subflow.
+func (s *Session) localID(sf *subflow) uint8 {
+	local := sf.carrier.Conn.LocalAddr().String()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := slices.Index(s.local, local)
+	if id < 0 && len(s.local) <= math.MaxUint8 {
+		id = len(s.local)
+		s.local = append(s.local, local)
+	}
+	if id < 0 { // more addresses than IDs: the last stands for the others
+		id = math.MaxUint8
+	}
+	return uint8(id)
 }
 
 // adopt makes sf, which has proven itself, a subflow of the responder's session.

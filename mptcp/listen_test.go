@@ -458,3 +458,51 @@ func TestHandleContext(t *testing.T) {
 		l.Close()
 	})
 }
+
+// The responder's answer to a join names the address that was joined: 0 is the initial subflow's, and each other keeps its number.
+func TestHandleAddressIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dialled(t, nil, wan, slow)
+		for i, tc := range []struct {
+			path string
+			id   uint8
+		}{{"a", 0}, {"b", 1}, {"x", 2}, {"b", 1}, {"y", 3}, {"x", 2}, {"a", 0}} {
+			c, done := knock(t, w.listener, netsim.NewPath(tc.path, wan), "tester")
+			j := w.newJoin(c)
+			c.Write(j.syn())
+			opts, err := newSubflow(&Carrier{Conn: c}).expect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := j.ParseSYNACK(opts)
+			if err != nil || answer.AddrID != tc.id {
+				t.Errorf("join %d, of address %s: address ID %d, %v; want %d", i, tc.path, answer.AddrID, err, tc.id)
+			}
+			c.Close()
+			<-done
+		}
+	})
+}
+
+// A responder with more addresses than there are IDs has the last one stand for the rest.
+func TestLocalIDsEnd(t *testing.T) {
+	s := newSession((&Config{}).orDefault(0))
+	defer s.cancel()
+	for i := range 1000 {
+		c, far := net.Pipe()
+		sf := newSubflow(&Carrier{Conn: namedConn{c, fmt.Sprint(i)}})
+		if got, want := s.localID(sf), uint8(min(i, 255)); got != want || len(s.local) > 256 {
+			t.Fatalf("address %d has ID %d of %d, want %d", i, got, len(s.local), want)
+		}
+		c.Close()
+		far.Close()
+	}
+}
+
+// namedConn is a connection with an address of its own.
+type namedConn struct {
+	net.Conn
+	name string
+}
+
+func (c namedConn) LocalAddr() net.Addr { return addr{c.name, "local"} }

@@ -18,7 +18,8 @@ type Session struct {
 	id    string
 	peer  string
 	epoch time.Time
-	onEnd func() // on the responder: called once, without locks, when the session has ended
+	lines *lineQuota // of the log; nil on the client
+	onEnd func()     // on the responder: called once, without locks, when the session has ended
 
 	established chan struct{} // closed when the session has its core and first subflow
 	attempted   chan struct{} // holds a token when a path's attempt has ended
@@ -35,6 +36,7 @@ type Session struct {
 	subs     []*subflow
 	paths    []*path
 	nextAddr uint8
+	local    []string // on the responder: addresses of its own that subflows came to, by address ID
 	accepted []*Stream
 	accept   *sync.Cond // accepted grew, or the session ended
 	waiters  int        // calls of WaitUp and WaitIdle

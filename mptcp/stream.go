@@ -20,6 +20,8 @@ const (
 	largePiece = 16 << 10
 	// lingerClose is how long a closed stream may go on without the peer taking any of what is left, before it is reset.
 	lingerClose = time.Minute
+	// lingerLooks is how often that time may begin again because the peer takes some.
+	lingerLooks = 60
 )
 
 // Stream is one application connection inside a session: a net.Conn whose two directions end separately.
@@ -36,10 +38,12 @@ type Stream struct {
 	canRead  *sync.Cond   // on the session's mu, as are all fields below
 	canWrite *sync.Cond
 	rdl, wdl deadline
+	pending  bool // a Write or ReadFrom waits for room, or has more to append than it has
 	closed   bool // by Close or Reset
 	rdClosed bool
 	wrClosed bool
 	lingers  *time.Timer
+	given    bool // up: the peer took too little of what was left
 }
 
 var (
@@ -154,7 +158,7 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 		} else {
 			piece := bufpool.Get(min(len(p), largePiece))
 			done = copy(piece.B, p)
-			err = st.append(piece)
+			err = st.append(piece, done < len(p))
 		}
 		if err != nil {
 			return n, st.opError("write", err)
@@ -182,8 +186,8 @@ func (st *Stream) writeSmall(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// append gives buf to the core, waiting for room. It owns buf.
-func (st *Stream) append(buf *bufpool.Buf) error {
+// append gives buf to the core, waiting for room. It owns buf. more says that there is more to come of the same Write.
+func (st *Stream) append(buf *bufpool.Buf, more bool) error {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,12 +196,14 @@ func (st *Stream) append(buf *bufpool.Buf) error {
 		return err
 	}
 	st.core.Append(buf)
+	st.pending = more
 	s.drain()
 	return nil
 }
 
 // awaitRoom waits until octets may be appended. mu is held.
 func (st *Stream) awaitRoom() error {
+	defer func() { st.pending = false }()
 	for {
 		switch {
 		case st.wrClosed:
@@ -212,6 +218,7 @@ func (st *Stream) awaitRoom() error {
 			return nil
 		}
 		st.core.WantWritable()
+		st.pending = true
 		st.canWrite.Wait()
 	}
 }
@@ -250,14 +257,15 @@ func (st *Stream) ReadFrom(r io.Reader) (total int64, err error) {
 // appendRead appends what ReadFrom got; little goes where there is room behind what was written last.
 func (st *Stream) appendRead(buf *bufpool.Buf) error {
 	if len(buf.B) > smallWrite/2 {
-		return st.append(buf)
+		return st.append(buf, false)
 	}
 	_, err := st.writeSmall(buf.B)
 	buf.Free()
 	return err
 }
 
-// CloseWrite ends the sending direction: the peer reads what was written and then EOF.
+// CloseWrite ends the sending direction: the peer reads what was written and then EOF. If it cuts a Write short the peer reads a reset instead, because
+// it must not take what it got for all there is.
 func (st *Stream) CloseWrite() error {
 	s := st.s
 	s.mu.Lock()
@@ -266,7 +274,11 @@ func (st *Stream) CloseWrite() error {
 		return st.opError("close", net.ErrClosed)
 	}
 	st.wrClosed = true
-	st.core.CloseWrite(s.now())
+	if st.pending {
+		st.core.AbortWrite(s.now())
+	} else {
+		st.core.CloseWrite(s.now())
+	}
 	st.canWrite.Broadcast()
 	s.drain()
 	return nil
@@ -291,7 +303,8 @@ func (st *Stream) closeRead() {
 	st.canRead.Broadcast()
 }
 
-// Close ends both directions. What was written still goes to the peer, for as long as that takes it.
+// Close ends both directions. What was written still goes to the peer, for as long as that takes it. A Write that Close cuts short makes it a Reset: the
+// peer must not take what it got for all there is.
 func (st *Stream) Close() error {
 	s := st.s
 	s.mu.Lock()
@@ -300,21 +313,38 @@ func (st *Stream) Close() error {
 		return st.opError("close", net.ErrClosed)
 	}
 	st.closed, st.wrClosed = true, true
-	st.core.CloseWrite(s.now())
-	st.closeRead()
+	if st.pending {
+		st.rdClosed = true
+		st.core.Reset(s.now(), proto.CodeReset)
+	} else {
+		st.core.CloseWrite(s.now())
+		st.closeRead()
+	}
 	st.finish()
-	st.linger()
+	st.linger(st.left())
 	s.drain()
 	return nil
 }
 
-// linger gives the peer time to take what is left of a closed stream. mu is held.
-func (st *Stream) linger() {
+// leftover is what the peer has not taken yet of a stream that this side has closed.
+type leftover struct {
+	out   int    // octets not acknowledged
+	state string // of the ends
+	least int    // octets to be taken until the next look
+}
+
+// left looks at a stream that has just been closed.
+func (st *Stream) left() leftover {
 	out, _ := st.core.Buffered()
-	if out == 0 || st.core.Finished() {
+	return leftover{out, st.core.State(), max(out/lingerLooks, 1)}
+}
+
+// linger gives the peer time to take what is left of a closed stream, and to end it too. mu is held.
+func (st *Stream) linger(l leftover) {
+	if st.core.Finished() {
 		return
 	}
-	st.lingers = time.AfterFunc(lingerClose, func() { st.lingered(out) })
+	st.lingers = time.AfterFunc(lingerClose, func() { st.lingered(l) })
 	st.core.WantWritable()
 }
 
@@ -332,8 +362,9 @@ func (st *Stream) writable() {
 	st.core.WantWritable()
 }
 
-// lingered resets a closed stream of whose octets the peer took none since the last look.
-func (st *Stream) lingered(was int) {
+// lingered resets a closed stream of whose octets the peer has taken next to none since the last look, and forgets it if that did not help. While no
+// path works nobody can take anything: the session's linger time is what bounds that.
+func (st *Stream) lingered(was leftover) {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -341,11 +372,17 @@ func (st *Stream) lingered(was int) {
 		return
 	}
 	st.lingers = nil
-	if out, _ := st.core.Buffered(); out < was {
-		st.linger()
-		return
+	now := leftover{state: st.core.State(), least: was.least}
+	now.out, _ = st.core.Buffered()
+	switch {
+	case !s.answers(), now.state != was.state, was.out-now.out >= was.least:
+	case !st.given:
+		st.given = true
+		st.core.Abandon(s.now())
+	default:
+		st.core.Drop(s.now())
 	}
-	st.core.Abandon(s.now())
+	st.linger(now)
 	s.drain()
 }
 
@@ -360,6 +397,7 @@ func (st *Stream) Reset() error {
 	st.closed, st.wrClosed, st.rdClosed = true, true, true
 	st.core.Reset(s.now(), proto.CodeReset)
 	st.finish()
+	st.linger(st.left())
 	s.drain()
 	return nil
 }

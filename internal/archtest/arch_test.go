@@ -30,7 +30,7 @@ var rooms = []room{
 	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/seldom"}},
 	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay", "internal/seldom"}},
 
-	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock", "internal/seldom"}, core...)},
+	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock"}, core...)},
 	{"mptcp/option", nil},
 	{"mptcp/sched", nil},
 	{"mptcp/pathman", []string{"mptcp/sched"}},

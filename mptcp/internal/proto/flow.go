@@ -13,7 +13,8 @@ const (
 	minSendBuffer = 256 << 10 // octets a stream may always have waiting, unless the session is over its bound
 	lowSendBuffer = 64 << 10  // and then
 	maxSendBuffer = 16 << 20
-	maxEdge       = 1 << 30 // how far ahead of what was sent a peer's credit is believed
+	leastCredit   = 16 << 10 // octets of new credit for the session that are worth a record at once
+	maxEdge       = 1 << 30  // how far ahead of what was sent a peer's credit is believed
 )
 
 // streamsOut is what the sending halves of all streams share.
@@ -30,6 +31,7 @@ type flowIn struct {
 	limit    uint64 // advertised
 	used     uint64 // octets of all streams counted once
 	consumed uint64
+	creditAt Instant // when credit is told of that is too little to be told at once; zero: there is none
 	grown    int     // octets of window that streams have beyond their first
 	held     holding // beyond gaps
 	lastData Instant
@@ -115,9 +117,12 @@ func (s *Session) consume(now Instant, st *Stream, dsn seq.DSN) {
 	st.in.consumed = dsn
 	s.rcv.consumed += uint64(n)
 	// Seldom while there is plenty; but what streams that nobody reads hold must not keep the others from ever reaching that quarter.
-	if gain := s.rcv.consumed + s.rcv.budget - s.rcv.limit; gain >= min(s.rcv.budget/4, s.rcv.limit-s.rcv.used) {
-		s.rcv.limit = s.rcv.consumed + s.rcv.budget
-		s.ctl.sessionCredit = true
+	gain, free := s.rcv.consumed+s.rcv.budget-s.rcv.limit, s.rcv.limit-s.rcv.used
+	switch enough := min(s.rcv.budget/4, leastCredit); {
+	case gain >= min(s.rcv.budget/4, max(free, enough)):
+		s.giveCredit()
+	case gain >= free && s.rcv.creditAt == 0: // the peer may be waiting for as little as that
+		s.rcv.creditAt = now + ackDelay
 	}
 	if st.gone || st.in.finKnown && !st.in.limit.Before(st.in.fin) {
 		return
@@ -129,6 +134,12 @@ func (s *Session) consume(now Instant, st *Stream, dsn seq.DSN) {
 	st.in.limit = dsn.Add(st.in.window)
 	st.in.credit = true
 	s.ackOnBest(st)
+}
+
+// giveCredit tells the peer of all the credit for the session that there is.
+func (s *Session) giveCredit() {
+	s.rcv.limit, s.rcv.creditAt = s.rcv.consumed+s.rcv.budget, 0
+	s.ctl.sessionCredit = true
 }
 
 // grow doubles a stream's window when the application takes it at least once in two round trips: the window, not the application or the

@@ -240,3 +240,73 @@ func TestFillSharesABuffer(t *testing.T) {
 	}
 	d.check()
 }
+
+// TestNoTinySessionCredit has one stream hold nearly all of the session's credit unread, and an octet at a time taken from another: new credit is told when it
+// is worth a record, or after a moment, and the other stream goes on either way.
+func TestNoTinySessionCredit(t *testing.T) {
+	hello := roomyHello
+	hello.SessionCredit = 256 << 10
+	d := newDuo(t, hello)
+	d.path(30*ms, 0)
+	d.settle()
+	near, far := d.open(client, 1)
+	other, read := d.open(client, 1)
+	put(near, 256<<10-100)
+	d.settle()
+	put(other, 98) // all that is left
+	d.settle()
+	e := d.sides[egress]
+	if e.rcv.used != e.rcv.limit {
+		t.Fatalf("%d octets of credit are left, want none", e.rcv.limit-e.rcv.used)
+	}
+	put(other, 500)
+	before, told := e.rcv.limit, 0
+	buf := read.Next()
+	for range buf.B {
+		e.consume(d.now, read, read.in.consumed.Add(1))
+		if e.ctl.sessionCredit {
+			told++
+			e.ctl.sessionCredit = false
+		}
+	}
+	if told != 0 || e.Deadline() == 0 || e.Deadline() > d.now+ackDelay {
+		t.Errorf("credit was told %d times for %d octets taken one by one, next look in %v; want none, and one within %v", told, len(buf.B), e.Deadline()-d.now, ackDelay)
+	}
+	d.wait(ackDelay)
+	if got := e.rcv.limit - before; got != uint64(len(buf.B)) || !e.ctl.sessionCredit {
+		t.Errorf("%d octets of credit after a moment, want %d", got, len(buf.B))
+	}
+	for range 100 { // it does not stall
+		d.rest()
+		take(t, d.now, read)
+	}
+	if n := other.unsent(); n != 0 {
+		t.Errorf("%d octets of the stream that is read wait for ever", n)
+	}
+	// What is worth a record is told at once.
+	take(t, d.now, far)
+	if !e.ctl.sessionCredit {
+		t.Errorf("no credit told after %d octets were taken", 256<<10)
+	}
+}
+
+// TestDrop forgets a stream that the peer does not end: the peer hears of it, and what it still sends is answered by Gone.
+func TestDrop(t *testing.T) {
+	d := onePath(t)
+	near, far := d.open(client, 1000)
+	put(near, 5000)
+	put(far, 3000)
+	d.poll(client, 0) // under way
+	far.Drop(d.now)
+	far.Drop(d.now)
+	if n := d.sides[egress].NumStreams(); n != 0 || !far.Finished() || far.WriteErr() != CodeReset {
+		t.Fatalf("%d streams, finished %v, %v", n, far.Finished(), far.WriteErr())
+	}
+	d.settle()
+	if n := d.sides[client].NumStreams(); n != 0 || near.WriteErr() != CodeGone {
+		t.Errorf("the peer has %d streams, writing to its end: %v, want %v", n, near.WriteErr(), CodeGone)
+	}
+	if _, code := near.ReadErr(); code != CodeGone {
+		t.Errorf("reading the peer's end: %v, want %v", code, CodeGone)
+	}
+}

@@ -200,6 +200,9 @@ func (s *Session) HandleTimer(now Instant) {
 			sf.in.ackNow = true
 		}
 	}
+	if at := s.rcv.creditAt; at != 0 && now >= at {
+		s.giveCredit()
+	}
 	s.addrs.handleTimer(s, now)
 }
 
@@ -208,7 +211,7 @@ func (s *Session) Deadline() Instant {
 	if s.closed {
 		return 0
 	}
-	next := s.addrs.deadline()
+	next := earliest(s.addrs.deadline(), s.rcv.creditAt)
 	for _, sf := range s.subflows {
 		next = earliest(next, sf.suspectAt())
 		next = earliest(next, sf.cryAt())

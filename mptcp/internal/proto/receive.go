@@ -11,6 +11,10 @@ import (
 	"github.com/mpsocks/mpsocks/mptcp/option"
 )
 
+// maxEmpty bounds the records of a subflow without an option of MPTCP: each costs the receiver far more than the four octets that it may be. None of ours
+// is like that, but some other sender may have a use for a few.
+const maxEmpty = 256
+
 // ErrPeerClosed is why a session ended when the peer ended it.
 var ErrPeerClosed = errors.New("session closed by the peer")
 
@@ -35,6 +39,7 @@ type incoming struct {
 	code    Code    // of a Reset option
 	both    bool
 	mapped  bool // the payload's mapping was seen
+	said    bool // there was an option of MPTCP
 	elicits bool
 }
 
@@ -57,6 +62,7 @@ func (s *Session) HandleRecord(now Instant, sf *Subflow, opts []byte, payload *b
 		if raw.Kind != option.Kind {
 			continue
 		}
+		in.said = true
 		if err := s.handleOption(&in, raw); err != nil {
 			return err
 		}
@@ -66,6 +72,11 @@ func (s *Session) HandleRecord(now Instant, sf *Subflow, opts []byte, payload *b
 	}
 	if in.payload != nil && !in.mapped {
 		return violation("%d octets of payload without a mapping", len(in.payload.B))
+	}
+	if !in.said {
+		if sf.in.empty++; sf.in.empty > maxEmpty {
+			return violation("%d records that say nothing", sf.in.empty)
+		}
 	}
 	if in.elicits {
 		s.elicited(now, sf)

@@ -117,6 +117,17 @@ func TestViolations(t *testing.T) {
 			}
 			return d.feed(0, 50, 100, false)
 		}},
+		{"too many records that say nothing", option.ReasonMPTCP, func(d *duo) error {
+			for range maxEmpty {
+				if err := d.give(egress, 0, nil, nil); err != nil {
+					return err
+				}
+				if err := d.give(egress, 0, wire.Append32(nil, wire.PrivProbe, 1), nil); err != nil { // what says something makes up for nothing
+					return err
+				}
+			}
+			return d.give(egress, 0, []byte{1, 1, 1, 1}, nil)
+		}},
 		{"too many islands", option.ReasonTooMuchData, func(d *duo) error {
 			var err error
 			for at := 1; err == nil && at < 3*maxIslands; at += 2 {

@@ -172,6 +172,29 @@ func (st *Stream) Reset(now Instant, code Code) {
 // Abandon is Reset for what the peer takes none of: it gives up all that is not on its way yet.
 func (st *Stream) Abandon(now Instant) { st.resetFrom(now, CodeReset, st.out.nxt) }
 
+// AbortWrite ends the sending direction alone, as Reset does: what was written before and has credit still arrives, and then the peer's reader sees a
+// reset.
+func (st *Stream) AbortWrite(now Instant) {
+	st.abort(now, CodeReset, seq.Min(st.out.buf.end, st.out.limit))
+}
+
+// Drop lets go of a stream that this side has closed and the peer does not end: nothing of it is kept, the peer is told Gone, and what still comes for
+// it is answered so. A session's credit that the peer has spent on octets that have not come is lost to it.
+func (st *Stream) Drop(now Instant) {
+	if st.gone {
+		return
+	}
+	if st.discard(now); st.gone {
+		return
+	}
+	s := st.s
+	st.kill(CodeReset)
+	s.forget(now, st)
+	if best := s.best(); best != nil && len(best.in.gone) < maxGone {
+		best.in.gone = append(best.in.gone, st.id)
+	}
+}
+
 func (st *Stream) resetFrom(now Instant, code Code, end seq.DSN) {
 	if st.gone || st.out.finSent { // the sending direction has ended already: what is left to abort is the other one
 		st.CloseRead(now)

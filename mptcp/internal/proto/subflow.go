@@ -64,6 +64,7 @@ type statusNote struct{ addrID, state uint8 }
 // inbound is what arrived on a subflow.
 type inbound struct {
 	records   uint64
+	empty     int    // of them said nothing
 	reported  uint64 // records the peer was told of
 	eliciting int    // records since then that want an answer
 	octets    uint64
