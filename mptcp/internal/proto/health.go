@@ -67,6 +67,9 @@ func (h *health) sampleRTT(now Instant, rtt time.Duration, n int) {
 		low -= min(seconds(float64(n)/h.rate.estimate()), rtt*3/4)
 	}
 	h.window.sample(now, low)
+	if h.ramping && n > 0 {
+		h.window.queued(now, rtt, seconds(float64(n)/h.rate.estimate()))
+	}
 	h.rttvar += (max(rtt-h.srtt, h.srtt-rtt) - h.rttvar) / 4
 	h.srtt += (rtt - h.srtt) / 8
 }

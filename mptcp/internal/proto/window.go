@@ -6,23 +6,27 @@ import "time"
 // small requests would have to wait behind. A path's lowest round-trip time counts for some seconds only: routes change, and others' queues
 // come and stay. As this side's own queue hides it, the queue is drained for a moment when no low one was seen for long.
 type window struct {
-	minRTT  time.Duration
-	sampled Instant       // when the last sample came
-	high    Instant       // since when there have been samples, and none about that low
-	drainTo Instant       // the end of such a moment; zero outside
-	lowest  time.Duration // sample since it began
-	ramping bool          // the rate is still being found
-	top     float64       // what it was when it last grew by a quarter
-	flat    int           // round trips since then
-	roundAt Instant       // when the current one began
-	jitter  time.Duration // smoothed: how much later an answer comes than the octets ahead explain
-	burst   float64       // octets in flight over how much later the last of them came than a lone one would
+	minRTT   time.Duration
+	sampled  Instant       // when the last sample came
+	high     Instant       // since when there have been samples, and none about that low
+	drainTo  Instant       // the end of such a moment; zero outside
+	lowest   time.Duration // sample since it began
+	ramping  bool          // the rate is still being found
+	top      float64       // what it was when it last grew by a quarter
+	flat     int           // round trips since then
+	roundAt  Instant       // when the current one began
+	shortest time.Duration // round trip of the current few
+	samples  int           // of them
+	queuedAt Instant       // since when even the shortest of a few was long; zero: it is not
+	jitter   time.Duration // smoothed: how much later an answer comes than the octets ahead explain
+	burst    float64       // octets in flight over how much later the last of them came than a lone one would
 }
 
 const (
 	minRTTFor   = 3 * time.Second       // how long the lowest round-trip time counts; longer on long paths: 20 round trips
-	rampSpan    = 50 * time.Millisecond // queued beyond twice the product of rate and delay while the rate is being found
+	rampSpan    = 20 * time.Millisecond // and this beyond 7/4 of the product of rate and delay while the rate is being found: queues often hold as much
 	jitterSpan  = time.Millisecond      // queued beyond what records and jitter ask for, for schedulers on the way
+	jitterMost  = 30 * time.Millisecond // jitter that is made up for, on a short path; a fourth of a long one's round trip
 	initialRoom = 10 * segment          // in flight before anything is known: RFC 6928's initial window
 	leastRoom   = 4 * segment           // in flight on the slowest path: TCP's fast retransmission needs that many
 )
@@ -61,12 +65,35 @@ func (w *window) unexplained(d time.Duration) {
 }
 
 // ramp lets the rate be found anew.
-func (w *window) ramp() { w.ramping, w.top, w.flat = true, 0, 0 }
+func (w *window) ramp() { w.ramping, w.top, w.flat, w.samples, w.queuedAt = true, 0, 0, 0, 0 }
 
-// rated takes in the path's rate, measured while it had enough to do: once that has not grown by a quarter in three round trips, it is found.
+// fewTrips is how many round trips are looked at together for a queue, as HyStart does: one alone may be late for many reasons.
+const fewTrips = 8
+
+// queued looks for a queue in the answer to one of several records, each of which takes the path gap to serialise.
+func (w *window) queued(now Instant, rtt, gap time.Duration) {
+	if w.samples == 0 || rtt < w.shortest {
+		w.shortest = rtt
+	}
+	if w.samples++; w.samples < fewTrips {
+		return
+	}
+	w.samples = 0
+	switch long := w.shortest > w.minRTT+max(w.minRTT/8, 4*time.Millisecond)+2*gap; {
+	case !long:
+		w.queuedAt = 0
+	case w.queuedAt == 0:
+		w.queuedAt = now
+	}
+}
+
+// rated takes in the path's rate, measured while it had enough to do: once that has not grown by a quarter in three round trips, or there has been a
+// queue for one, it is found.
 func (w *window) rated(now Instant, rate float64, rtt time.Duration) {
 	switch {
 	case !w.ramping:
+	case w.queuedAt != 0 && now-w.queuedAt >= rtt:
+		w.ramping = false
 	case rate >= w.top*5/4:
 		w.top, w.flat, w.roundAt = rate, 0, now
 	case now-w.roundAt >= rtt:
@@ -104,15 +131,17 @@ func (h *health) limit(record int) int {
 	switch {
 	case h.drainTo != 0:
 		span = h.minRTT * 3 / 4
+	case h.ramping && h.queuedAt != 0: // enough, it seems: what is under way will tell
+		span = h.minRTT + h.minRTT/4 + 2*seconds(float64(record)/rate) + jitterSpan
 	case h.ramping: // the kernel's window is no limit to what the path carries yet, and only grows if it is filled
-		span = 2*h.minRTT + rampSpan
+		span = h.minRTT*7/4 + rampSpan
 		rate = max(rate, min(h.rate.kernel, 4*rate))
 	default:
 		gap := seconds(float64(record) / rate)
 		if gap < steadyGap {
 			gap *= ackEvery // closer together, not every one is answered
 		}
-		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, h.minRTT) + jitterSpan
+		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, max(h.minRTT/4, jitterMost)) + jitterSpan
 	}
 	return max(int(rate*span.Seconds()), leastRoom)
 }
