@@ -221,6 +221,10 @@ func TestCarriage(t *testing.T) {
 	}
 	slow.rate = rateFilter{}
 	slow.rate.sample(d.now, 1e4, false)
+	if _, rtt := s.carriage(); rtt != 400*ms {
+		t.Errorf("carriage() with a path whose rate is being found: round trip %v, want 400ms", rtt)
+	}
+	slow.ramping = false
 	if _, rtt := s.carriage(); rtt != 30*ms {
 		t.Errorf("carriage() with a path of a hundredth: round trip %v, want 30ms", rtt)
 	}

@@ -12,6 +12,9 @@ import (
 // rescueSlack is how late a piece must be before it is sent again on a path that does answer: below it lateness is jitter.
 const rescueSlack = 30 * time.Millisecond
 
+// headSlack is how late the octets that a stream's reader waits for must be before they go before new ones: a lost packet is repaired sooner on most paths.
+const headSlack = 150 * time.Millisecond
+
 // rescueScan bounds how many pieces are looked at for late ones in one call.
 const rescueScan = 64
 
@@ -88,6 +91,27 @@ func (s *Session) late(now Instant, sf *Subflow, most int) (*Stream, int) {
 		if p.arrive < overdue || now+view.Arrival(int(p.n))+rescueSlack/2 < p.arrive {
 			return st, i
 		}
+	}
+	return nil, 0
+}
+
+// stuck returns the piece that a stream's reader waits for if it is overdue by far on a path that does answer: it has become slow, and what it carries
+// would be waited for however much others bring.
+func (s *Session) stuck(now Instant, sf *Subflow) (*Stream, int) {
+	overdue := now - headSlack - 2*sf.srtt
+	st := s.snd.flying.first
+	for n := 0; st != nil && n < rescueScan; n++ {
+		q := &st.out.flight.q
+		i := 0
+		for i < q.Len() && q.At(i).arrived && i < rescueScan {
+			i++
+		}
+		if i < q.Len() {
+			if p := q.At(i); !p.arrived && p.tried&sf.slot == 0 && p.arrive < overdue {
+				return st, i
+			}
+		}
+		st = s.snd.flying.after(st)
 	}
 	return nil, 0
 }

@@ -100,6 +100,9 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 		if st, i := s.late(now, sf, youngOctets); st != nil {
 			return s.again(sf, st, i, "late")
 		}
+		if st, i := s.stuck(now, sf); st != nil {
+			return s.again(sf, st, i, "stuck")
+		}
 	}
 	if l := s.chooseReady(sf, self); l.st != nil {
 		return l
