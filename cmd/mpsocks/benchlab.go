@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,8 +27,9 @@ type benchFlags struct {
 	out                              string
 	json                             bool
 	seed                             uint64
+	congestion                       string
 	references                       bool
-	list, debug                      bool
+	list, check, debug               bool
 }
 
 func benchLabCmd(e env) *cobra.Command {
@@ -42,6 +44,7 @@ func benchLabCmd(e env) *cobra.Command {
 		Example: "  mpsocks bench lab --out out\n" +
 			"  mpsocks bench lab --scenario equal,wifi-lte --transport mptcp,tcp --workload download --runs 5\n" +
 			"  mpsocks bench lab --scenario all --out full\n" +
+			"  mpsocks bench lab --scenario quick --check\n" +
 			"  mpsocks bench lab --scenario random:40 --transport mptcp,quic --out design",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -54,7 +57,9 @@ func benchLabCmd(e env) *cobra.Command {
 	f.add(c)
 	fl := c.Flags()
 	fl.StringSliceVar(&f.scenarios, "scenario", []string{"quick"}, "scenarios: names, or quick, all, random, random:N")
+	fl.StringVar(&f.congestion, "congestion", "", "congestion control of TCP and kernel MPTCP on the emulated paths, such as cubic or bbr (default this machine's); mptcp chooses its own")
 	fl.BoolVar(&f.references, "references", false, "also measure each path alone with TCP (always done for random scenarios)")
+	fl.BoolVar(&f.check, "check", false, "measure nothing but the emulator itself: what each path is set to and what it does here")
 	fl.BoolVar(&f.list, "list", false, "list scenarios, transports and workloads")
 	return c
 }
@@ -100,6 +105,9 @@ func runBenchLab(ctx context.Context, e env, f benchFlags) error {
 	if err := lab.Available(); err != nil {
 		return err
 	}
+	if f.check {
+		return checkLab(ctx, e, r.Scenarios, f.seed)
+	}
 	return runBench(ctx, e, f, r)
 }
 
@@ -118,6 +126,12 @@ func labRunner(e env, f benchFlags) (*bench.Runner, error) {
 		return nil, usageError{err}
 	}
 	r.Mode, r.Scenarios, r.Quick = "lab", scenarios, quick
+	if f.congestion != "" {
+		r.Host.Congestion = f.congestion
+		for _, s := range scenarios {
+			s.Sysctls = withSysctl(s.Sysctls, "net.ipv4.tcp_congestion_control", f.congestion)
+		}
+	}
 	if f.references || slices.ContainsFunc(scenarios, func(s *bench.Scenario) bool { return s.Design }) {
 		single := benchTransport("tcp", self)
 		r.Single = &single
@@ -127,6 +141,16 @@ func labRunner(e env, f benchFlags) (*bench.Runner, error) {
 		return bench.NewLabSite(s, f.seed+uint64(rep)<<32, log)
 	}
 	return r, nil
+}
+
+// withSysctl returns all with one more setting, or that one changed.
+func withSysctl(all map[string]string, name, value string) map[string]string {
+	out := maps.Clone(all)
+	if out == nil {
+		out = make(map[string]string)
+	}
+	out[name] = value
+	return out
 }
 
 // newRunner is what both ways to measure have in common.

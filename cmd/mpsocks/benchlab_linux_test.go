@@ -135,3 +135,19 @@ func TestBenchLiveWithoutService(t *testing.T) {
 		t.Errorf("bench live ended with %d:\n%s", p.code, p.err)
 	}
 }
+
+// The emulator says what it is set to and what it does.
+func TestBenchLabCheck(t *testing.T) {
+	if err := lab.Available(); err != nil {
+		t.Skip(err)
+	}
+	p := benchProgram(t, "lab", "--scenario", "equal", "--check")
+	if <-p.done; p.code != exitOK {
+		t.Fatalf("bench lab --check ended with %d:\n%s", p.code, p.err)
+	}
+	for _, want := range []string{"equal: ", "one      up   rate  set   20.000  measured ", "two           rtt  due ", "all      down  tcp "} {
+		if !strings.Contains(p.out.String(), want) {
+			t.Errorf("no %q in\n%s", want, p.out)
+		}
+	}
+}
