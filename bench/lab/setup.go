@@ -44,6 +44,24 @@ func (n *Namespace) sysctl(settings map[string]string) error {
 	})
 }
 
+// startWith sets the receive buffer that connections begin with, as far as the
+// largest allowed goes.
+func (n *Namespace) startWith(size int) error {
+	const name = "/proc/sys/net/ipv4/tcp_rmem"
+	var least, start, most int
+	err := n.Do(func() error {
+		text, err := os.ReadFile(name)
+		if err == nil {
+			_, err = fmt.Sscan(string(text), &least, &start, &most)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read %s in namespace %s: %w", name, n.name, err)
+	}
+	return n.sysctl(map[string]string{"net.ipv4.tcp_rmem": fmt.Sprint(least, max(start, min(size, most)), most)})
+}
+
 // baseSysctls make the namespaces behave alike from run to run: no reverse-path
 // filter (the server answers each path on itself), nothing remembered about
 // earlier connections, no IPv6 chatter unless asked for.
@@ -121,9 +139,20 @@ func (l *Lab) setup() error {
 	return l.server.ip(server...)
 }
 
+// startBuffer is the receive buffer that connections begin with where the kernel's
+// MPTCP is used. The kernel finds the size itself, but not soon enough for a
+// connection that was idle first: it takes the idle time for the round trip and
+// leaves the window at 64 KiB for as long.
+const startBuffer = 4 << 20
+
 // EnableMPTCP sets both kernels up for MPTCP over all paths: the client opens
 // a subflow from each of its addresses to the server's address it was given.
 func (l *Lab) EnableMPTCP() error {
+	for _, n := range []*Namespace{l.client, l.server} {
+		if err := n.startWith(startBuffer); err != nil {
+			return err
+		}
+	}
 	client := []string{"mptcp limits set subflows 8 add_addr_accepted 8"}
 	for i, p := range l.paths {
 		client = append(client, fmt.Sprintf("mptcp endpoint add %s dev %s subflow", clientAddr(i), p.Name()))
