@@ -10,8 +10,9 @@ import (
 	"github.com/mpsocks/mpsocks/bench/lab"
 )
 
-// checkTime is how long the check sends in each direction of a path, and then of all.
-const checkTime = 3 * time.Second
+// checkTime is how long each step of the check takes, of which there are seven for a
+// path and two for all together; longer where a scenario's lines are slow.
+const checkTime = time.Second
 
 // checkLab prints for every scenario what its paths are set to beside what they
 // do on this machine.
@@ -34,6 +35,6 @@ func checkScenario(ctx context.Context, e env, s *bench.Scenario, seed uint64) e
 	if err != nil {
 		return err
 	}
-	_, err = lab.SelfCheck(ctx, l, e.out, checkTime)
+	_, err = lab.SelfCheck(ctx, l, e.out, time.Duration(max(s.Scale.Time, 1)*float64(checkTime)))
 	return errors.Join(context.Cause(ctx), err, l.Close())
 }
