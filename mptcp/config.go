@@ -28,7 +28,7 @@ type Config struct {
 	// StreamWindow is the receive window a stream opens with, in octets. Default 256 KiB.
 	StreamWindow int
 	// Memory bounds what the peer may have under way to this side's readers, all streams of a session together, in octets, and likewise what waits for
-	// its acknowledgement. Default 64 MiB.
+	// its acknowledgement, but for 64 KiB that each stream may always have waiting. Default 64 MiB.
 	Memory int
 	// Budget bounds what all sessions of a Listener together are granted of Memory, in octets. A session gets at most a quarter of what is left of
 	// it, and no less than one StreamWindow. Default: 8 times Memory.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mpsocks/mpsocks/internal/netsim"
 )
 
 func TestAddPath(t *testing.T) {
@@ -322,6 +324,7 @@ func TestPathStates(t *testing.T) {
 		dial := second.Dial
 		second.Dial = func(ctx context.Context) (*Carrier, error) {
 			if fail != nil {
+				time.Sleep(10 * time.Millisecond) // virtual: what the test looks at first comes first
 				return nil, fail
 			}
 			return dial(ctx)
@@ -399,10 +402,10 @@ func TestSessionStates(t *testing.T) {
 
 // A secondary path joins in when the primary one is saturated, and not before.
 func TestSecondary(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, up bool) {
 		w := newWorld(t, nil, wan, wan)
 		w.start(w.all(RolePrimary, RoleSecondary)...)
-		from, to := w.ends(true)
+		from, to := w.ends(up)
 		received := make(chan flow)
 		go func() { received <- pull(to) }()
 		var off int64
@@ -435,6 +438,37 @@ func TestSecondary(t *testing.T) {
 		if n := w.carried(1); n < 4*1250000 {
 			t.Errorf("at full load the secondary carried %d octets, want 4s' worth at least", n)
 		}
+		from.Close()
+		to.Close()
+	})
+}
+
+// A secondary path that is quicker than the primary one is not given copies of what is only further away.
+func TestSecondaryThatIsQuicker(t *testing.T) {
+	bothWays(t, func(t *testing.T, up bool) {
+		far := netsim.Link{Rate: 1250000, Delay: 60 * time.Millisecond}
+		near := netsim.Link{Rate: 1250000, Delay: 5 * time.Millisecond}
+		w := newWorld(t, nil, far, near)
+		w.start(w.all(RolePrimary, RoleSecondary)...)
+		from, to := w.ends(up)
+		received := make(chan flow)
+		go func() { received <- pull(to) }()
+		const parts, size = 200, 2500 // 25 kB/s on a path of 1,250 kB/s
+		for i := range parts {
+			part := make([]byte, size)
+			for j := range part {
+				part[j] = pattern(int64(i*size + j))
+			}
+			if _, err := from.Write(part); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := w.carried(1); n > parts*size/10 {
+			t.Errorf("the secondary carried %d octets beside an idle primary path, of %d", n, parts*size)
+		}
+		from.CloseWrite()
+		<-received
 		from.Close()
 		to.Close()
 	})

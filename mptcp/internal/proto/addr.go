@@ -193,7 +193,8 @@ func (a *addressBook) handleRemove(s *Session, in *incoming, b []byte) error {
 		}
 		for _, sf := range s.subflows {
 			if sf.peerAddrID == id {
-				sf.out.probeDue = true
+				// What is unanswered will tell, too; and a peer that never answers must not make the list of it grow.
+				sf.out.probeDue = sf.out.probeDue || sf.out.sent.Len() == 0
 				s.trace(in.now, "path:address_withdrawn", trace.Num("addr_id", id))
 			}
 		}

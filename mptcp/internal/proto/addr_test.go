@@ -162,3 +162,35 @@ func TestEchoOfAnotherAddress(t *testing.T) {
 		t.Errorf("%d announcements are kept, want 1", n)
 	}
 }
+
+// TestRemoveAddrWithoutReports: a peer that withdraws an address again and again and never reports gets few probes for it.
+func TestRemoveAddrWithoutReports(t *testing.T) {
+	d := onePath(t)
+	sf := d.paths[0][egress]
+	opts := option.RemoveAddr{IDs: []byte{sf.peerAddrID}}.Append(nil)
+	for i := range 5000 {
+		if i == 1000 {
+			d.wait(200 * ms)
+		}
+		if err := d.give(egress, 0, opts, nil); err != nil {
+			t.Fatal(err)
+		}
+		d.poll(egress, 0)
+		d.wires[0][egress] = nil
+	}
+	if n := sf.out.sent.Len(); n > 10 {
+		t.Errorf("%d records wait for a report", n)
+	}
+}
+
+// TestUnreported: answers that are never reported end the subflow in the end.
+func TestUnreported(t *testing.T) {
+	d := onePath(t)
+	sf := d.paths[0][egress]
+	for range maxUnreported + 1 {
+		sf.out.sent.Push(sentRecord{record: 1})
+	}
+	if err := d.give(egress, 0, nil, nil); err == nil {
+		t.Error("a record was taken with more than maxUnreported waiting")
+	}
+}

@@ -15,6 +15,8 @@ const (
 	stateRoom = 8 + 12 + 12 + 4 + 12*wire.MaxRanges
 	// maxGone bounds the streams a subflow owes a Gone for. A peer that speaks of more finished streams and takes no answer is not one of ours.
 	maxGone = 4096
+	// maxUnreported bounds the records a subflow remembers until they are reported. Data has its own, far lower limits; the rest are answers.
+	maxUnreported = 1 << 16
 	// maxStatus bounds what a subflow has to tell of others.
 	maxStatus = 2 * MaxSubflows
 	// addrLen is the longest ADD_ADDR.
@@ -40,6 +42,11 @@ func (s *Session) appendControl(now Instant, sf *Subflow, b *wire.Builder) (elic
 	if sf.prio {
 		sf.prio = false
 		b.Buf = option.Prio{Backup: sf.role >= sched.Backup}.Append(b.Buf)
+		elicits = true
+	}
+	if sf.spill {
+		sf.spill = false
+		b.Buf = wire.AppendOverflow(b.Buf, sf.role == sched.Secondary)
 		elicits = true
 	}
 	if sf == s.best() {
@@ -72,7 +79,7 @@ func (s *Session) appendSessionControl(now Instant, b *wire.Builder) (elicits bo
 
 // hasControl reports whether appendControl would write anything.
 func (s *Session) hasControl(sf *Subflow) bool {
-	if sf.out.probeDue || sf.prio || len(sf.out.status) > 0 || len(sf.in.gone) > 0 {
+	if sf.out.probeDue || sf.prio || sf.spill || len(sf.out.status) > 0 || len(sf.in.gone) > 0 {
 		return true
 	}
 	return (s.ctl.sessionCredit || s.ctl.streamsCredit || s.addrs.due()) && sf == s.best()

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"math"
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
@@ -13,8 +14,9 @@ const (
 	minSendBuffer = 256 << 10 // octets a stream may always have waiting, unless the session is over its bound
 	lowSendBuffer = 64 << 10  // and then
 	maxSendBuffer = 16 << 20
-	leastCredit   = 16 << 10 // octets of new credit for the session that are worth a record at once
-	maxEdge       = 1 << 30  // how far ahead of what was sent a peer's credit is believed
+	leastCredit   = 16 << 10        // octets of new credit for the session that are worth a record at once
+	maxBehind     = math.MaxInt / 4 // octets that a late copy may be behind what was received
+	maxEdge       = 1 << 30         // how far ahead of what was sent a peer's credit is believed
 )
 
 // streamsOut is what the sending halves of all streams share.

@@ -51,6 +51,9 @@ func (s *Session) HandleRecord(now Instant, sf *Subflow, opts []byte, payload *b
 	if s.closed || sf.removed {
 		return nil
 	}
+	if n := sf.out.sent.Len(); n > maxUnreported {
+		return tooMuch("%d records that asked for a report were not reported", n)
+	}
 	sf.in.records++
 	sf.in.last = now
 	for len(opts) > 0 {
@@ -137,6 +140,10 @@ func (s *Session) handlePrivate(in *incoming, b []byte) error {
 		in.sf.in.ackNow = true
 	case wire.PrivReport:
 		return s.handleReport(in.now, in.sf, wire.ParseReport(b))
+	case wire.PrivOverflow:
+		in.elicits = true
+		in.sf.overflow = b[3]&wire.OverflowOn != 0
+		s.silenceSuspects() // it may be the first that can take what they carry
 	case wire.PrivStatus:
 		s.handleStatus(in.now, wire.ParseStatus(b))
 	case wire.PrivReset:
@@ -335,8 +342,20 @@ func (s *Session) owesGone(in *incoming) error {
 	return nil
 }
 
+// near refuses what is further back than any copy can be: half the sequence space away, before and after are the same (RFC 1982), and a
+// number that is both would pass every other check.
+func (st *Stream) near(dsn seq.DSN) error {
+	if dsn.Sub(st.in.buf.next) < -maxBehind {
+		return violation("stream %d: data sequence number half the space away", st.id)
+	}
+	return nil
+}
+
 // handleFin notes where the stream ends.
 func (s *Session) handleFin(in *incoming, st *Stream, at seq.DSN) error {
+	if err := st.near(at); err != nil {
+		return err
+	}
 	if st.in.finKnown {
 		if at != st.in.fin {
 			return violation("stream %d: DATA_FIN moved by %d octets", st.id, at.Sub(st.in.fin))
@@ -361,6 +380,10 @@ func (s *Session) handleFin(in *incoming, st *Stream, at seq.DSN) error {
 
 // handleData files the octets of a mapping.
 func (s *Session) handleData(in *incoming, st *Stream, dsn seq.DSN, payload *bufpool.Buf) error {
+	if err := st.near(dsn); err != nil {
+		payload.Free()
+		return err
+	}
 	end := dsn.Add(len(payload.B))
 	if st.in.markAt == 0 {
 		st.in.markAt = in.now

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,17 @@ func TestViolations(t *testing.T) {
 			return d.give(egress, 0, d.alter(0, 0, 100, func(m *option.DSS) { m.HasChecksum = true }), payload)
 		}},
 		{"data beyond the stream's credit", option.ReasonTooMuchData, func(d *duo) error { return d.feed(0, int(roomyHello.StreamCredit)-99, 100, false) }},
+		{"data half the sequence space away", option.ReasonMPTCP, func(d *duo) error { return d.give(egress, 0, d.mapped(0, math.MinInt64, 100, false), payload) }},
+		{"data half the sequence space away, window full", option.ReasonMPTCP, func(d *duo) error {
+			full := int(roomyHello.StreamCredit)
+			for at := 0; at < full; at += 1024 {
+				if err := d.feed(0, at, 1024, false); err != nil {
+					return err
+				}
+			}
+			return d.give(egress, 0, d.mapped(0, full+math.MinInt64, 1, false), payload[:1])
+		}},
+		{"end half the sequence space away", option.ReasonMPTCP, func(d *duo) error { return d.give(egress, 0, d.mapped(0, math.MinInt64, 0, true), nil) }},
 		{"data far beyond the stream's credit", option.ReasonTooMuchData, func(d *duo) error { return d.feed(0, 1<<30, 100, false) }},
 		{"end beyond the stream's credit", option.ReasonTooMuchData, func(d *duo) error { return d.feed(0, int(roomyHello.StreamCredit)+1, 0, true) }},
 		{"data beyond the session's credit", option.ReasonTooMuchData, func(d *duo) error {

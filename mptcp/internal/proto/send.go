@@ -95,7 +95,7 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	if l := s.chooseUrgent(sf, self); l.st != nil {
 		return l
 	}
-	rescues := s.rescues(sf)
+	rescues := s.rescues(sf) && s.permits(sf, self, 1<<30, segment) // as far as roles go: what is late does not wait for others
 	if rescues {
 		if st, i := s.late(now, sf, youngOctets); st != nil {
 			return s.again(sf, st, i, "late")

@@ -24,6 +24,7 @@ type Subflow struct {
 	peerAddrID uint8    // of the peer's address
 	role       sched.Role
 	backup     bool // asked for by the peer (RFC 8684, section 3.3.8)
+	overflow   bool // and that
 	removed    bool
 
 	health
@@ -32,6 +33,7 @@ type Subflow struct {
 
 	due       seq.Queue[dueAck]
 	prio      bool // an MP_PRIO is to be sent
+	spill     bool // an Overflow is to be sent
 	fastClose bool // an MP_FASTCLOSE is to be sent, nothing else
 	verdict   sched.Verdict
 }
@@ -92,10 +94,13 @@ type sentRecord struct {
 // AddrID returns the address ID of the path (RFC 8684, section 3.2).
 func (sf *Subflow) AddrID() uint8 { return sf.addrID }
 
-// Role returns the role in force: the path's own, or backup if the peer asked for that.
+// Role returns the role in force: the path's own, or what the peer asked for if that is less.
 func (sf *Subflow) Role() sched.Role {
-	if sf.backup {
+	switch {
+	case sf.backup:
 		return max(sf.role, sched.Backup)
+	case sf.overflow:
+		return max(sf.role, sched.Secondary)
 	}
 	return sf.role
 }
@@ -109,7 +114,7 @@ func (s *Session) AddSubflow(now Instant, addrID, peerAddrID uint8, role sched.R
 	if free == 0 {
 		return nil, ErrTooManyPaths
 	}
-	sf := &Subflow{slot: free & -free, addrID: addrID, peerAddrID: peerAddrID, role: role, backup: backup}
+	sf := &Subflow{slot: free & -free, addrID: addrID, peerAddrID: peerAddrID, role: role, backup: backup, spill: role == sched.Secondary}
 	s.slots |= sf.slot
 	sf.out.ssn, sf.in.ssn = 1, 1
 	sf.in.last = now
@@ -155,9 +160,10 @@ func (s *Session) RemoveSubflow(now Instant, sf *Subflow) {
 	}
 }
 
-// SetRole changes what the path is for; the peer hears of a change to or from backup by MP_PRIO.
+// SetRole changes what the path is for; the peer hears of a change to or from backup by MP_PRIO, to or from secondary by Overflow.
 func (s *Session) SetRole(sf *Subflow, role sched.Role) {
 	was := sf.role >= sched.Backup
+	sf.spill = sf.spill || (sf.role == sched.Secondary) != (role == sched.Secondary)
 	sf.role = role
 	s.silenceSuspects() // it may be the first that can take what they carry
 	if was != (role >= sched.Backup) {

@@ -24,6 +24,7 @@ const (
 	PrivStop          Private = 0xa // code(4): the reader has gone, send no more
 	PrivHello         Private = 0xb // see Hello
 	PrivGone          Private = 0xc // no value: stream unknown or finished here, forget it
+	PrivOverflow      Private = 0xd // no value; flag 0x01: new octets go over this subflow only while better ones are full; without: no longer
 )
 
 // Kind and subtype octets every private option starts with.
@@ -74,7 +75,7 @@ func lengthOf(p Private) int {
 		return 16
 	case PrivHello:
 		return helloLen
-	case PrivGone:
+	case PrivGone, PrivOverflow:
 		return 4
 	default:
 		return 0
@@ -127,6 +128,18 @@ func Value64(b []byte) uint64 { return binary.BigEndian.Uint64(b[4:]) }
 
 // AppendGone appends a Gone option.
 func AppendGone(b []byte) []byte { return head(b, PrivGone, 0) }
+
+// OverflowOn is the flag of an Overflow option.
+const OverflowOn = 0x01
+
+// AppendOverflow appends an Overflow option.
+func AppendOverflow(b []byte, on bool) []byte {
+	flags := byte(0)
+	if on {
+		flags = OverflowOn
+	}
+	return head(b, PrivOverflow, flags)
+}
 
 // Report says how many records the sender has received on the subflow that carries it, and how long ago the last of them that wants an answer
 // came: what a TCP acknowledgement and its delay would say. Records that carry a mapping, a Credit that is new, a SessionCredit, a

@@ -21,6 +21,7 @@ func samples() map[Private][]byte {
 		PrivRanges:        l.Append(nil),
 		PrivProbe:         Append32(nil, PrivProbe, 9),
 		PrivReport:        Report{Records: 1 << 33, DelayMicros: 25000}.Append(nil),
+		PrivOverflow:      AppendOverflow(nil, true),
 		PrivStatus:        Status{AddrID: 3, State: StatusSuspect}.Append(nil),
 		PrivReset:         AppendReset(nil, 1, true),
 		PrivStop:          Append32(nil, PrivStop, 2),
@@ -62,7 +63,7 @@ func TestTypeOfRefusesPrefixes(t *testing.T) {
 }
 
 func TestTypeOfSkipsUnknown(t *testing.T) {
-	for _, p := range []byte{0x6, 0xd, 0xe, 0xf} {
+	for _, p := range []byte{0x6, 0xe, 0xf} {
 		if _, known, err := TypeOf([]byte{kindMPTCP, 8, subtypePrivate | p, 0, 1, 2, 3, 4}); known || err != nil {
 			t.Errorf("TypeOf of type %#x: known %v, %v", p, known, err)
 		}
@@ -134,6 +135,11 @@ func FuzzTypeOf(f *testing.F) {
 			again = l.Append(nil)
 		case PrivReport:
 			again = ParseReport(b).Append(nil)
+		case PrivOverflow:
+			if b[3]&^OverflowOn != 0 {
+				return // flags of a later version
+			}
+			again = AppendOverflow(nil, b[3] == OverflowOn)
 		case PrivStatus:
 			again = ParseStatus(b).Append(nil)
 			copy(again[6:], b[6:])
