@@ -182,6 +182,11 @@ func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
 		rec, ok := s.core.PollSend(s.now(), sf.core, buf)
 		if ok {
 			sf.txBytes += uint64(len(rec))
+			if s.core.Overflows(sf.core) {
+				for _, other := range s.subs {
+					other.wakeWriter()
+				}
+			}
 			s.arm()
 			return rec, nil
 		}

@@ -171,6 +171,19 @@ func (s *Session) SetRole(sf *Subflow, role sched.Role) {
 	}
 }
 
+// Overflows reports whether sf is full and a path waits for that: its writer is to look for work now.
+func (s *Session) Overflows(sf *Subflow) bool {
+	if !sf.full() {
+		return false
+	}
+	for _, q := range s.subflows {
+		if q != sf && q.Role() == sched.Secondary {
+			return true
+		}
+	}
+	return false
+}
+
 // best returns the subflow for what must arrive soon: answering, not a backup, with the lowest round-trip time.
 func (s *Session) best() *Subflow {
 	var b *Subflow
