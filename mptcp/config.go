@@ -31,7 +31,7 @@ type Config struct {
 	// its acknowledgement, but for 64 KiB that each stream may always have waiting. Default 64 MiB.
 	Memory int
 	// Budget bounds what all sessions of a Listener together are granted of Memory, in octets. A session gets at most a quarter of what is left of
-	// it, and no less than one StreamWindow. Default: 8 times Memory.
+	// it, and of the half that is for all sessions of its peer at most half of what is left, but no less than one StreamWindow. Default: 8 times Memory.
 	Budget int
 	// Congestion is the name of the kernel's congestion control for subflows, such as "cubic" or "bbr". A name the kernel does not have, or does not let
 	// this user choose, is logged and has no effect. CongestionAuto takes cubic, and bbr on paths that lose packets at random. Empty: the system's default.

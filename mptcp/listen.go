@@ -21,6 +21,9 @@ const (
 	maxHalfOpenJoins = 8
 	// maxPeerSessions bounds the sessions of one peer. A client needs one; the others are what restarts and changed networks left behind.
 	maxPeerSessions = 8
+	// maxPeerPending bounds the MP_CAPABLE handshakes of one peer that are not over. The paths of a client may try theirs at the same time; those that
+	// find no place come back and join.
+	maxPeerPending = 8
 	// maxBacklog bounds the sessions that nobody has accepted yet.
 	maxBacklog = 64
 )
@@ -36,19 +39,26 @@ type Listener struct {
 	tokens   *key.Tokens
 	sessions map[key.Token]*Session
 	joining  map[key.Token]int
-	grants   map[key.Token]int     // memory, by session
-	granted  int                   // their sum
+	places   map[key.Token]*place  // of sessions, from the first record on
+	granted  int                   // the sum of their memory
 	lines    map[string]*lineQuota // for the log, by peer
 	backlog  []*Session
 	ready    *sync.Cond // backlog grew, or closed
 	closed   bool
 }
 
+// place is what a session takes of the responder.
+type place struct {
+	peer    string
+	memory  int  // octets
+	pending bool // the first subflow is not there yet
+}
+
 // NewListener returns a listener.
 func NewListener(cfg *Config) *Listener {
 	l := &Listener{
 		cfg: cfg.orDefault(defaultMaxStreams), tokens: key.NewTokens(random),
-		sessions: make(map[key.Token]*Session), joining: make(map[key.Token]int), grants: make(map[key.Token]int), lines: make(map[string]*lineQuota),
+		sessions: make(map[key.Token]*Session), joining: make(map[key.Token]int), places: make(map[key.Token]*place), lines: make(map[string]*lineQuota),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.ready = sync.NewCond(&l.mu)
@@ -155,27 +165,12 @@ func (l *Listener) greet(sf *subflow, peer string) error {
 
 // found is the responder's side of MP_CAPABLE.
 func (l *Listener) found(sf *subflow, o opening, peer string) error {
-	l.mu.Lock()
-	own, token, err := l.tokens.Allocate(proto.Version)
-	if err == nil && (l.closed || len(l.backlog) >= maxBacklog) {
-		l.tokens.Release(token)
-		err = errBusy
-	}
-	var old *Session
-	if err == nil {
-		if old, err = l.makeRoom(peer); err != nil {
-			l.tokens.Release(token)
-		} else {
-			o.local = l.cfg.hello(l.grant(token))
-		}
-	}
-	l.mu.Unlock()
-	if old != nil {
-		old.end(errSuperseded, true)
-	}
+	own, token, memory, err := l.reserve(peer)
 	if err != nil {
 		return sf.refuse(option.ReasonResources, err)
 	}
+	defer l.settle(token)
+	o.local = l.cfg.hello(memory)
 	if err := l.finishOpening(sf, &o, own); err != nil {
 		l.release(token, nil)
 		return err
@@ -198,15 +193,62 @@ func (l *Listener) found(sf *subflow, o opening, peer string) error {
 	return sf.attach(s, 0, 0, RolePrimary, false, o.rtt) // fails only if the session has ended meanwhile
 }
 
-// makeRoom returns the session that one more of the peer is to replace: one that no path carries any more. mu is held.
-func (l *Listener) makeRoom(peer string) (old *Session, err error) {
+// reserve takes a place for one more session of the peer, and the memory that its Hello is to promise.
+func (l *Listener) reserve(peer string) (own key.Key, token key.Token, memory int, err error) {
+	var old *Session
+	defer func() { old.giveWay() }() // without mu
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed || len(l.backlog) >= maxBacklog:
+		return 0, 0, 0, errBusy
+	case l.pending(peer) >= maxPeerPending:
+		return 0, 0, 0, errCapableFlood
+	}
+	if own, token, err = l.tokens.Allocate(proto.Version); err != nil {
+		return 0, 0, 0, err
+	}
+	if old, err = l.makeRoom(peer); err != nil {
+		l.tokens.Release(token)
+		return 0, 0, 0, err
+	}
+	return own, token, l.grant(token, peer), nil
+}
+
+// settle ends what a handshake took, whatever came of it.
+func (l *Listener) settle(token key.Token) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.places[token]; p != nil {
+		p.pending = false
+	}
+}
+
+// pending is how many handshakes of the peer are under way. mu is held.
+func (l *Listener) pending(peer string) int {
 	n := 0
-	for _, s := range l.sessions {
-		if s.peer != peer {
+	for _, p := range l.places {
+		if p.peer == peer && p.pending {
+			n++
+		}
+	}
+	return n
+}
+
+// makeRoom takes the place of another session of the peer when one more would be too many, and returns that session, which the caller ends: of those
+// that no path carries any more the one that was promised the most memory, as a rule the oldest. mu is held.
+func (l *Listener) makeRoom(peer string) (old *Session, err error) {
+	n, most := 0, 0
+	var gone key.Token
+	for token, s := range l.sessions {
+		p := l.places[token]
+		if p == nil || p.peer != peer { // one without a place is about to end
 			continue
 		}
-		if n++; s.deserted() {
-			old = s
+		n++
+		// One that is pending has no subflow yet, but is not deserted.
+		if !p.pending && p.memory > most && s.deserted() {
+			old, gone, most = s, token, p.memory
 		}
 	}
 	switch {
@@ -215,7 +257,15 @@ func (l *Listener) makeRoom(peer string) (old *Session, err error) {
 	case old == nil:
 		return nil, errTooManySessions
 	}
+	l.vacate(gone)
 	return old, nil
+}
+
+// giveWay ends a session whose place another has taken; nil is none.
+func (s *Session) giveWay() {
+	if s != nil {
+		s.end(errSuperseded, true)
+	}
 }
 
 // deserted reports whether the session has no subflow.
@@ -227,19 +277,37 @@ func (s *Session) deserted() bool {
 
 var (
 	errTooManySessions = errors.New("too many sessions of one peer")
+	errCapableFlood    = errors.New("MP_CAPABLE: too many handshakes of one peer at once")
 	errSuperseded      = errors.New("given up for a new session of the same peer")
 )
 
-// grant returns the memory that the session with this token gets. mu is held.
-func (l *Listener) grant(token key.Token) int {
-	n := max(min(l.cfg.Memory, (l.cfg.Budget-l.granted)/4), l.cfg.StreamWindow)
-	l.grants[token] = n
+// grant takes a place for the peer's session with this token and returns the memory that it gets. All sessions of one peer get half the budget at most, but
+// for the window that each has at least: a new peer's first finds an eighth of the budget, whatever another does. mu is held.
+func (l *Listener) grant(token key.Token, peer string) int {
+	held := 0
+	for _, p := range l.places {
+		if p.peer == peer {
+			held += p.memory
+		}
+	}
+	n := max(min(l.cfg.Memory, (l.cfg.Budget-l.granted)/4, (l.cfg.Budget/2-held)/2), l.cfg.StreamWindow)
+	l.places[token] = &place{peer: peer, memory: n, pending: true}
 	l.granted += n
 	return n
 }
 
-// register lets s be joined and accepted.
+// vacate gives back a place, if there is one. mu is held.
+func (l *Listener) vacate(token key.Token) {
+	if p := l.places[token]; p != nil {
+		l.granted -= p.memory
+		delete(l.places, token)
+	}
+}
+
+// register lets s be joined and accepted. It counts the peer's sessions once more: others may have come since the handshake began.
 func (l *Listener) register(token key.Token, s *Session) error {
+	var old *Session
+	defer func() { old.giveWay() }() // without mu
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -247,6 +315,10 @@ func (l *Listener) register(token key.Token, s *Session) error {
 		return net.ErrClosed
 	case len(l.backlog) >= maxBacklog:
 		return errBusy
+	}
+	var err error
+	if old, err = l.makeRoom(s.peer); err != nil {
+		return err
 	}
 	l.sessions[token] = s
 	l.backlog = append(l.backlog, s)
@@ -279,8 +351,7 @@ func (l *Listener) release(token key.Token, s *Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.sessions, token)
-	l.granted -= l.grants[token]
-	delete(l.grants, token)
+	l.vacate(token)
 	l.tokens.Release(token)
 	l.backlog = slices.DeleteFunc(l.backlog, func(b *Session) bool { return b == s })
 }

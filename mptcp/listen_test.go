@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/mpsocks/mpsocks/internal/netsim"
+	"github.com/mpsocks/mpsocks/mptcp/internal/key"
 	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
 	"github.com/mpsocks/mpsocks/mptcp/option"
 )
 
@@ -383,6 +385,120 @@ func TestPeerSessionsBounded(t *testing.T) {
 		}
 		for _, s := range append(sessions, s) {
 			s.Close()
+		}
+	})
+}
+
+// capable sends the first record of MP_CAPABLE.
+func capable(c net.Conn) {
+	c.Write(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory)))
+}
+
+// capableReply reads the answer to the first record of MP_CAPABLE.
+func capableReply(c net.Conn) (key.Key, wire.Hello, error) {
+	c.SetReadDeadline(time.Now().Add(time.Minute))
+	opts, err := newSubflow(&Carrier{Conn: c}).expect()
+	if err != nil {
+		return 0, wire.Hello{}, err
+	}
+	return proto.ParseCapableReply(opts)
+}
+
+// wantFullGrant has a peer come that is new to l.
+func wantFullGrant(t *testing.T, l *Listener, p *netsim.Path, peer string) {
+	t.Helper()
+	c, done := knock(t, l, p, peer)
+	capable(c)
+	if _, hello, err := capableReply(c); err != nil || hello.SessionCredit != defaultMemory {
+		t.Errorf("%s is granted %d octets, %v; want %d", peer, hello.SessionCredit, err, defaultMemory)
+	}
+	c.Close()
+	<-done
+}
+
+// However many sessions a peer begins at once, few are under way, fewer come to be than it may have, and others find their memory.
+func TestHandleCapableFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewListener(nil)
+		p := netsim.NewPath("a", wan)
+		type shaken struct {
+			c      net.Conn
+			done   <-chan handled
+			theirs key.Key
+		}
+		// flood begins 60 sessions and returns those that were answered.
+		flood := func() (answered []shaken) {
+			var all []shaken
+			for range 60 {
+				c, done := knock(t, l, p, "flooder")
+				capable(c)
+				all = append(all, shaken{c: c, done: done})
+			}
+			for _, h := range all {
+				theirs, _, err := capableReply(h.c)
+				if err == nil {
+					h.theirs = theirs
+					answered = append(answered, h)
+					continue
+				}
+				var reset *proto.PeerResetError
+				if !errors.As(err, &reset) || reset.Reason != option.ReasonResources {
+					t.Errorf("one too many was answered by %v, want a reset with reason %v", err, option.ReasonResources)
+				}
+				if got := <-h.done; !errors.Is(got.err, errCapableFlood) && !errors.Is(got.err, errTooManySessions) {
+					t.Errorf("one too many was handled: %v", got.err)
+				}
+				h.c.Close()
+			}
+			return answered
+		}
+		finish := func(all []shaken) {
+			for _, h := range all {
+				h.c.Write(proto.AppendCapableACK(nil, key.Key(random()), h.theirs))
+			}
+			time.Sleep(time.Second)
+		}
+
+		first := flood()
+		if len(first) != maxPeerPending {
+			t.Errorf("%d of 60 handshakes were answered, want %d", len(first), maxPeerPending)
+		}
+		wantFullGrant(t, l, p, "another")
+		finish(first[1:])
+		if n := len(l.Sessions()); n != maxPeerPending-1 {
+			t.Errorf("%d sessions, want %d", n, maxPeerPending-1)
+		}
+		second := flood() // beside one session fewer than there may be
+		if want := maxPeerPending - 1; len(second) != want {
+			t.Errorf("beside one under way %d handshakes were answered, want %d", len(second), want)
+		}
+		second = append(second, first[0])
+		finish(second)
+		if n := len(l.Sessions()); n != maxPeerSessions {
+			t.Errorf("%d sessions, want %d", n, maxPeerSessions)
+		}
+		if third := flood(); len(third) > 0 {
+			t.Errorf("beside all that there may be %d handshakes were answered", len(third))
+		}
+		wantFullGrant(t, l, p, "a third")
+
+		for _, h := range append(first[1:], second...) {
+			h.c.Close()
+			<-h.done
+		}
+		time.Sleep(time.Second)
+		again := flood() // each of these may take the place of one that its path has left
+		finish(again)
+		if n := len(l.Sessions()); len(again) != maxPeerPending || n != maxPeerSessions {
+			t.Errorf("after the paths were lost: %d handshakes answered, %d sessions; want %d and %d", len(again), n, maxPeerPending, maxPeerSessions)
+		}
+		for _, h := range again {
+			h.c.Close()
+			<-h.done
+		}
+		l.Close()
+		if n := l.tokens.Len() + len(l.places) + l.granted; n != 0 {
+			t.Errorf("closed: %d tokens, %d places and %d octets are left", l.tokens.Len(), len(l.places), l.granted)
 		}
 	})
 }
