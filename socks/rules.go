@@ -157,7 +157,7 @@ func (r *TargetRules) checkAddr(name string, ap netip.AddrPort, own func(netip.A
 		return nil
 	case class.reason != "" && !(byName && class.private):
 		return denied(class.reason + ", not in targets.allow")
-	case own(ip):
+	case own(ip), slices.ContainsFunc(embedded(ip), own):
 		return denied("address of the egress itself, not in targets.allow")
 	case r.denyRest && !byName:
 		return denied("not in targets.allow, and targets.deny has *")
