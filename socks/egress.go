@@ -184,7 +184,7 @@ func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, q *quota)
 		_ = relay.Reset(c)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
-	return relay.Pipe(ctx, relay.WithHead(q.paced(c), rest), target, e.relay)
+	return relay.Pipe(ctx, q.paced(c, rest), target, e.relay)
 }
 
 // reach connects to the target, or looks it up and returns none. A client that resets its stream meanwhile ends it;

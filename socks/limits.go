@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/mpsocks/mpsocks/internal/relay"
 	"github.com/mpsocks/mpsocks/internal/seldom"
 )
 
@@ -151,12 +152,15 @@ func (q *quota) closeSocket() {
 	}
 }
 
-// paced returns c, as slow as the client's rate has it.
-func (q *quota) paced(c net.Conn) net.Conn {
+// paced returns c for relay.Pipe, as slow as the client's rate has it, with head in
+// front of what is still to be read from it. The rate is that of head as well.
+func (q *quota) paced(c net.Conn, head []byte) net.Conn {
 	if q.up == nil {
-		return c
+		return relay.WithHead(c, head)
 	}
-	return newPacedConn(c, q.up, q.down)
+	p := newPacedConn(c, q.up, q.down)
+	p.head = head
+	return p
 }
 
 // refuse returns the error of a limit that is reached, and tells of it in the log if

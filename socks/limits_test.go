@@ -240,6 +240,42 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// What a client sends while its target is being dialled counts as what it sends later.
+func TestRateLimitEarly(t *testing.T) {
+	const bytesPerSecond, each, streams = 128 << 10, 60 << 10, 50
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimited(t, EgressConfig{Limits: Limits{Rate: bytesPerSecond}})
+		l.e.dialer.connect = func(context.Context, netip.AddrPort, func(netip.AddrPort) error) (net.Conn, error) {
+			synctest.Wait() // until all has been read that the client sent
+			near, far := net.Pipe()
+			l.targets <- far
+			return near, nil
+		}
+		start := time.Now()
+		var open []net.Conn
+		for range streams {
+			c := l.stream(t.Context(), "c")
+			go func() {
+				b := []byte{5, 1, 0, 5, 1, 0, 1, 93, 184, 216, 34, 0, 80}
+				_, _ = c.Write(append(b, make([]byte, each)...))
+			}()
+			if _, err := io.ReadFull(c, make([]byte, 12)); err != nil {
+				t.Fatal(err)
+			}
+			to := <-l.targets
+			if _, err := io.ReadFull(to, make([]byte, each)); err != nil {
+				t.Error(err)
+			}
+			open = append(open, c, to)
+		}
+		took := time.Since(start).Seconds()
+		if want := float64(streams*each) / bytesPerSecond; took < want*0.9 || took > want*1.1 {
+			t.Errorf("%d bytes took %.1f s, want %.1f", streams*each, took, want)
+		}
+		l.quiet(open...)
+	})
+}
+
 // A stream that waits for its turn ends as fast as any.
 func TestRateLimitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

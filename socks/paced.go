@@ -27,6 +27,7 @@ func newPace(bytes int) *rate.Limiter {
 type pacedConn struct {
 	net.Conn
 	up, down   *rate.Limiter // of what is read, and of what is written
+	head       []byte        // was read from Conn before, and not paid for yet
 	rest, work pause         // before reading on, and before writing
 }
 
@@ -37,7 +38,15 @@ func newPacedConn(c net.Conn, up, down *rate.Limiter) *pacedConn {
 // Read returns what it got at once when its pause is cut short: the bytes are paid for
 // all the same, by the next who read.
 func (c *pacedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b[:min(len(b), paceChunk)])
+	b = b[:min(len(b), paceChunk)]
+	var n int
+	var err error
+	if len(c.head) > 0 {
+		n = copy(b, c.head)
+		c.head = c.head[n:]
+	} else {
+		n, err = c.Conn.Read(b)
+	}
 	if n > 0 {
 		_ = c.rest.sleep(c.up.ReserveN(time.Now(), n).Delay())
 	}
