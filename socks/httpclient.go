@@ -18,6 +18,8 @@ type httpClient struct {
 	// patience is how long a client that has finished sending may wait for its answer; negative: for ever.
 	patience time.Duration
 
+	answer http.ResponseWriter // of the request that is being forwarded: HTTP/1 has one at a time
+
 	once  sync.Once
 	ended chan struct{}
 

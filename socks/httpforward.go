@@ -46,11 +46,12 @@ func newForwarder(f *Front) *forwarder {
 	w := &forwarder{f: f, conns: handover{c: make(chan net.Conn), closed: make(chan struct{})}}
 	quiet := slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)
 	w.proxy = &httputil.ReverseProxy{
-		Rewrite:       rewrite,
-		Transport:     ownWay{},
-		FlushInterval: -1, // a proxy holds nothing back
-		ErrorHandler:  w.failed,
-		ErrorLog:      quiet,
+		Rewrite:        rewrite,
+		Transport:      ownWay{},
+		ModifyResponse: w.answered,
+		FlushInterval:  -1, // a proxy holds nothing back
+		ErrorHandler:   w.failed,
+		ErrorLog:       quiet,
 	}
 	w.server = &http.Server{
 		Handler:                      w,
@@ -82,7 +83,11 @@ func (w *forwarder) newWay() *http.Transport {
 type ownWay struct{}
 
 func (ownWay) RoundTrip(r *http.Request) (*http.Response, error) {
-	return clientOf(r.Context()).way.RoundTrip(r)
+	way := clientOf(r.Context()).way
+	if r.Header.Get("Upgrade") != "" {
+		return roundTripUpgrade(way, r)
+	}
+	return way.RoundTrip(r)
 }
 
 // rewrite makes the request to the target of the one from the client: the same, but for what net/http has taken away as hop-by-hop.
@@ -219,6 +224,7 @@ func (w *forwarder) forward(rw http.ResponseWriter, r *http.Request, c *httpClie
 			panic(r)
 		}
 	}()
+	c.answer = rw
 	w.proxy.ServeHTTP(rw, r)
 }
 
@@ -262,6 +268,9 @@ func (e *unreached) Unwrap() error { return e.error }
 
 // failed answers for a target that could not be reached.
 func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errUpgraded) {
+		return
+	}
 	from := addrText(clientOf(r.Context()).RemoteAddr())
 	w.f.note(from, r.URL.Host, err)
 	w.f.log.Debug("request failed", "from", from, "to", r.URL.Host, "err", err)
