@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,8 @@ type benchFlags struct {
 	seed                             uint64
 	congestion                       string
 	references                       bool
-	list, check, debug               bool
+	check                            time.Duration
+	list, debug                      bool
 }
 
 func benchLabCmd(e env) *cobra.Command {
@@ -59,7 +61,8 @@ func benchLabCmd(e env) *cobra.Command {
 	fl.StringSliceVar(&f.scenarios, "scenario", []string{"quick"}, "scenarios: names, or quick, all, random, random:N")
 	fl.StringVar(&f.congestion, "congestion", "", "congestion control of TCP and kernel MPTCP on the emulated paths, such as cubic or bbr (default this machine's); mptcp chooses its own")
 	fl.BoolVar(&f.references, "references", false, "also measure each path alone with TCP (always done for random scenarios)")
-	fl.BoolVar(&f.check, "check", false, "measure nothing but the emulator itself: what each path is set to and what it does here")
+	fl.DurationVar(&f.check, "check", 0, "measure nothing but the emulator itself: what each path is set to and what it does here, so long a step")
+	fl.Lookup("check").NoOptDefVal = checkTime.String()
 	fl.BoolVar(&f.list, "list", false, "list scenarios, transports and workloads")
 	return c
 }
@@ -105,8 +108,8 @@ func runBenchLab(ctx context.Context, e env, f benchFlags) error {
 	if err := lab.Available(); err != nil {
 		return err
 	}
-	if f.check {
-		return checkLab(ctx, e, r.Scenarios, f.seed)
+	if f.check > 0 {
+		return checkLab(ctx, e, r.Scenarios, f.seed, f.check)
 	}
 	return runBench(ctx, e, f, r)
 }

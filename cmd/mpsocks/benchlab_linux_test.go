@@ -141,7 +141,7 @@ func TestBenchLabCheck(t *testing.T) {
 	if err := lab.Available(); err != nil {
 		t.Skip(err)
 	}
-	p := benchProgram(t, "lab", "--scenario", "equal", "--check")
+	p := benchProgram(t, "lab", "--scenario", "equal", "--check=200ms")
 	if <-p.done; p.code != exitOK {
 		t.Fatalf("bench lab --check ended with %d:\n%s", p.code, p.err)
 	}
