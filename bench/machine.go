@@ -14,7 +14,8 @@ import (
 const tick = 10 * time.Millisecond
 
 // machineUse is what all processes together had used at a moment. Work in
-// interrupts is left out: most of it is for the packets of the lines.
+// interrupts is left out: most of it is for the packets of the lines. So is what
+// programs did that give way to all others (nice(1)): they take what is left.
 type machineUse struct {
 	known        bool
 	busy, stolen time.Duration
@@ -45,7 +46,7 @@ func parseMachine(text []byte) machineUse {
 		}
 		v[i] = time.Duration(n) * tick
 	}
-	return machineUse{known: true, busy: v[1] + v[2] + v[3], stolen: v[8]}
+	return machineUse{known: true, busy: v[1] + v[3], stolen: v[8]}
 }
 
 // From here on a run counts as disturbed: shares of one processor, over the

@@ -9,7 +9,7 @@ import (
 
 func TestParseMachine(t *testing.T) {
 	got := parseMachine([]byte("cpu  100 20 3 4000 5 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n"))
-	if want := (machineUse{known: true, busy: 1230 * time.Millisecond, stolen: 80 * time.Millisecond}); got != want {
+	if want := (machineUse{known: true, busy: 1030 * time.Millisecond, stolen: 80 * time.Millisecond}); got != want {
 		t.Errorf("parseMachine = %+v, want %+v", got, want)
 	}
 	for _, bad := range []string{"", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8 9", "cpu a b c d e f g h"} {

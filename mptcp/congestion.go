@@ -36,7 +36,7 @@ func (sf *subflow) followCongestion() {
 	}
 }
 
-var reasons = [...]string{proto.LossBased: "no losses for long", proto.RateBased: "losses without a queue"}
+var reasons = [...]string{proto.LossBased: "no losses for long, or much to do", proto.RateBased: "losses without a queue, or little to do"}
 
 // setCongestion tells the kernel, and the log at level when that fails: the kernel may not have it, or not let this user choose it. mu is held.
 func (sf *subflow) setCongestion(level slog.Level, name string) bool {

@@ -37,6 +37,7 @@ type subflow struct {
 	rxBytes uint64
 	learned time.Time // when kernel was read
 	lowat   int
+	pace    uint64           // octets per second
 	control proto.Congestion // what the kernel was told
 	cried   bool             // a suspicion lasted, and was logged
 	doubted proto.Instant    // since when the path has been suspect; zero: it is not
@@ -182,6 +183,7 @@ func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
 		rec, ok := s.core.PollSend(s.now(), sf.core, buf)
 		if ok {
 			sf.txBytes += uint64(len(rec))
+			sf.followCongestion() // before the kernel sees that the connection idled
 			if s.core.Overflows(sf.core) {
 				for _, other := range s.subs {
 					other.wakeWriter()
@@ -210,15 +212,19 @@ func (sf *subflow) learn() {
 	if !ok {
 		return
 	}
-	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Acked: info.BytesAcked}
+	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Acked: info.BytesAcked, DeliveryRate: float64(info.DeliveryRate)}
 	if info.RTT > 0 {
 		k.WindowRate = float64(info.CWnd) / info.RTT.Seconds()
 	}
 	sf.s.mu.Lock()
 	sf.s.core.HandleInfo(sf.s.now(), sf.core, k)
-	lowat := sf.core.NotSentLowat()
+	lowat, pace := sf.core.NotSentLowat(), sf.core.Pace()
 	sf.followCongestion()
 	sf.s.unlock()
+	if pace != sf.pace && (pace == 0 || sf.pace == 0 || pace < sf.pace*15/16 || pace > sf.pace*17/16) {
+		sf.pace = pace
+		_ = sf.sock.SetMaxPacingRate(pace) // the same
+	}
 	if lowat < sf.lowat*3/4 || lowat > sf.lowat*5/4 {
 		sf.lowat = lowat
 		_ = sf.sock.SetNotSentLowat(lowat) // where there is no such option the core's own limit stands alone

@@ -99,6 +99,12 @@ func (s *Socket) SetUserTimeout(d time.Duration) error {
 	return s.set("user timeout", func(fd uintptr) error { return setUserTimeout(fd, d) })
 }
 
+// SetMaxPacingRate limits how fast the kernel sends, in bytes of payload and headers per second, and so spreads what was
+// written at once (SO_MAX_PACING_RATE, Linux); 0 takes the limit away. Once set the kernel paces the connection for good.
+func (s *Socket) SetMaxPacingRate(rate uint64) error {
+	return s.set("max pacing rate", func(fd uintptr) error { return setMaxPacingRate(fd, rate) })
+}
+
 // SetCongestion chooses the congestion control by the kernel's name for it. It
 // may be changed while the connection is in use.
 func (s *Socket) SetCongestion(name string) error {

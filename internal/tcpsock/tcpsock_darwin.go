@@ -43,6 +43,8 @@ func setUserTimeout(fd uintptr, d time.Duration) error {
 	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_RXT_CONNDROPTIME, int(roundUp(d, time.Second)))
 }
 
+func setMaxPacingRate(uintptr, uint64) error { return errors.ErrUnsupported }
+
 func setCongestion(uintptr, string) error { return errors.ErrUnsupported }
 
 func congestion(uintptr) (string, error) { return "", errors.ErrUnsupported }

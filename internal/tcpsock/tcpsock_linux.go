@@ -2,6 +2,7 @@ package tcpsock
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 	"unsafe"
 
@@ -65,6 +66,13 @@ func setNotSentLowat(fd uintptr, bytes int) error {
 
 func setUserTimeout(fd uintptr, d time.Duration) error {
 	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(roundUp(d, time.Millisecond)))
+}
+
+func setMaxPacingRate(fd uintptr, rate uint64) error {
+	if rate == 0 {
+		rate = math.MaxUint64
+	}
+	return unix.SetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, rate)
 }
 
 func setCongestion(fd uintptr, name string) error {

@@ -13,6 +13,8 @@ func setNotSentLowat(uintptr, int) error { return errors.ErrUnsupported }
 
 func setUserTimeout(uintptr, time.Duration) error { return errors.ErrUnsupported }
 
+func setMaxPacingRate(uintptr, uint64) error { return errors.ErrUnsupported }
+
 func setCongestion(uintptr, string) error { return errors.ErrUnsupported }
 
 func congestion(uintptr) (string, error) { return "", errors.ErrUnsupported }

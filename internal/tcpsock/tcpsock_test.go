@@ -46,6 +46,7 @@ func TestNilSocket(t *testing.T) {
 		"SetNotSentLowat": s.SetNotSentLowat(1),
 		"SetUserTimeout":  s.SetUserTimeout(time.Second),
 		"SetCongestion":   s.SetCongestion("reno"),
+		"MaxPacingRate":   s.SetMaxPacingRate(1e6),
 		"SetNoDelay":      s.SetNoDelay(true),
 		"Congestion":      err,
 	} {

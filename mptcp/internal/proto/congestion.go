@@ -70,5 +70,39 @@ func (l *losses) look(now Instant, info PathInfo, span Instant, quiet bool) {
 	}
 }
 
-// Congestion returns which kind of congestion control the path should have. It changes with what HandleInfo tells.
-func (sf *Subflow) Congestion() Congestion { return sf.losses.kind }
+// Congestion returns which kind of congestion control the path should have. It changes with what HandleInfo tells and with what PollSend returns.
+func (sf *Subflow) Congestion() Congestion {
+	if sf.rest.resting {
+		return RateBased
+	}
+	return sf.losses.kind
+}
+
+// rest watches whether a path has little to do. Loss-based control lets the window of such a path shrink and begins again with the initial one (RFC 5681,
+// section 4.1; Linux halves it with each time-out that it was not used up): whatever comes next would pay for it with round trips. What models the path
+// keeps the window and paces what follows, so it is the better one to wait with; for long transfers it is not (see LossBased).
+type rest struct {
+	resting bool
+	last    Instant // when payload was sent last
+	busy    Instant // since when there have always been some in flight
+}
+
+const (
+	restAfter  = 50 * time.Millisecond  // without anything to send: well before the kernel's shortest time-out, 200 ms
+	restWindow = 2 * initialRoom        // a smaller window of the kernel is not worth keeping
+	busyFor    = 500 * time.Millisecond // with something in flight all the time: a long transfer; longer on long paths: 4 round trips
+)
+
+// send takes in that a record with n octets of payload goes out, behind inFlight others; window is the kernel's, in octets. A record without payload counts:
+// to the kernel it is data, and uses next to nothing of the window.
+func (r *rest) send(now Instant, n, inFlight int, window float64, rtt time.Duration) {
+	if inFlight == 0 {
+		r.resting = r.resting || now-r.last >= restAfter && window >= restWindow
+		r.busy = now
+	} else if now-r.busy >= max(busyFor, 4*rtt) {
+		r.resting = false
+	}
+	if n > 0 {
+		r.last = now
+	}
+}

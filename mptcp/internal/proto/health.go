@@ -20,18 +20,19 @@ const (
 func (s SubflowState) String() string { return [...]string{"up", "suspect"}[min(s, Suspect)] }
 
 const (
-	segment     = 1400                  // about what one packet carries
-	recordSpan  = 8 * time.Millisecond  // how long a path takes to serialise one record, at most
-	smallRecord = 4096                  // and below this size it may take that long whatever the round trip
-	ackDelay    = 25 * time.Millisecond // the longest an answer is held back
-	ackEvery    = 2                     // records after which it is not
-	steadyGap   = 2 * time.Millisecond  // and between records that come regularly but no faster than this
-	minSilence  = 50 * time.Millisecond // no path is suspect earlier
-	stuckAfter  = time.Second           // a suspect path is dialled again after this at the earliest
-	stuckMost   = time.Minute           // and at the latest
-	busyProbe   = time.Second           // longest silence before a probe while streams are active
-	activeFor   = 10 * time.Second      // a session is active that long after its last octet
-	maxRecord   = 16384 - 64            // a record and its options fill one TLS record
+	segment     = 1400                   // about what one packet carries
+	recordSpan  = 8 * time.Millisecond   // how long a path takes to serialise one record, at most
+	smallRecord = 4096                   // and below this size it may take that long whatever the round trip
+	ackDelay    = 25 * time.Millisecond  // the longest an answer is held back
+	ackEvery    = 2                      // records after which it is not
+	steadyGap   = 2 * time.Millisecond   // and between records that come regularly but no faster than this
+	minSilence  = 50 * time.Millisecond  // no path is suspect earlier
+	briefDoubt  = 250 * time.Millisecond // a suspicion that ends sooner, or within 4 round trips, was a lost packet: the path is what it was
+	stuckAfter  = time.Second            // a suspect path is dialled again after this at the earliest
+	stuckMost   = time.Minute            // and at the latest
+	busyProbe   = time.Second            // longest silence before a probe while streams are active
+	activeFor   = 10 * time.Second       // a session is active that long after its last octet
+	maxRecord   = 16384 - 64             // a record and its options fill one TLS record
 )
 
 // health is what is known of a path: round-trip times after RFC 6298 from the peer's reports, queues included, and the delivery rate.
@@ -42,6 +43,7 @@ type health struct {
 	planned      plan
 	rate         rateFilter
 	losses       losses
+	rest         rest
 	progress     Instant // when the peer last reported something new
 	suspectSince Instant
 	trusted      Instant // when the last suspicion ended: what was sent before says nothing about the path's rate
@@ -66,7 +68,9 @@ func (h *health) sampleRTT(now Instant, rtt time.Duration, n int) {
 	if h.rate.measured() && !h.ramping {
 		low -= min(seconds(float64(n)/h.rate.estimate()), rtt*3/4)
 	}
-	h.window.sample(now, low)
+	if h.window.sample(now, low); h.minRTT == low {
+		h.serial = rtt - low
+	}
 	if h.ramping && n > 0 {
 		h.window.queued(now, rtt, seconds(float64(n)/h.rate.estimate()))
 	}
@@ -84,6 +88,8 @@ type PathInfo struct {
 	MinRTT time.Duration
 	// WindowRate is the congestion window over the smoothed round-trip time, in octets per second.
 	WindowRate float64
+	// DeliveryRate is how fast octets arrived at the peer lately, those above a gap included, in octets per second.
+	DeliveryRate float64
 	// RTT is the smoothed round-trip time, queues of the network included, those of this machine not.
 	RTT time.Duration
 	// Resent counts segments sent again, Acked octets acknowledged, both since the connection began.
@@ -97,6 +103,9 @@ func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 	}
 	if info.WindowRate > 0 {
 		sf.rate.kernel = info.WindowRate
+	}
+	if info.DeliveryRate > 0 {
+		sf.rate.ceiling.raise(now, info.DeliveryRate)
 	}
 	if info.RTT > 0 && sf.state == Up {
 		before := sf.losses.kind
@@ -158,7 +167,9 @@ func (s *Session) trust(now Instant, sf *Subflow) {
 		return
 	}
 	sf.state, sf.trusted = Up, now
-	sf.ramp()
+	if now-sf.suspectSince > max(briefDoubt, 4*sf.srtt) {
+		sf.ramp()
+	}
 	sf.replan()
 	s.trace(now, "subflow:state_updated", trace.Num("addr_id", sf.addrID), trace.Str("to", Up.String()))
 	s.unsilence(sf)

@@ -9,15 +9,37 @@ type rateFilter struct {
 	since   Instant    // when the newest bucket began
 	kernel  float64    // the kernel's congestion window over its round-trip time
 	sampled Instant    // when a path that had enough to do was last measured
+	ceiling ceiling
+	stretch stretch
+}
+
+// ceiling is the most that the kernel has seen a path deliver lately. It knows what has arrived above a gap; what the peer reports once a lost packet has
+// been repaired may seem to have come in a moment.
+type ceiling struct {
+	now, before float64 // octets per second, of this span and the one before
+	since       Instant
+}
+
+func (c *ceiling) raise(now Instant, rate float64) {
+	if now-c.since > 2*bucketSpan {
+		c.before, c.now, c.since = c.now, 0, now
+	}
+	c.now = max(c.now, rate)
+}
+
+// bound returns what of rate is credible.
+func (c *ceiling) bound(rate float64) float64 {
+	if most := max(c.now, c.before); most > 0 {
+		return min(rate, most)
+	}
+	return rate
 }
 
 // bucketSpan is a fourth of the filter's memory.
 const bucketSpan = 750 * time.Millisecond
 
-// freshFor is how long a measurement at full load counts for more than the kernel's window, which says what the path might carry.
-const freshFor = time.Second
-
 func (r *rateFilter) sample(now Instant, rate float64, limited bool) {
+	rate = r.ceiling.bound(rate)
 	if limited && rate < r.peak() {
 		return
 	}
@@ -41,6 +63,47 @@ func (r *rateFilter) sample(now Instant, rate float64, limited bool) {
 	r.buckets[0] = max(r.buckets[0], rate)
 }
 
+// set forgets what was measured before: this is what the path delivers.
+func (r *rateFilter) set(now Instant, rate float64) {
+	r.buckets = [4]float64{rate}
+	r.since, r.sampled = now, now
+}
+
+// stretch is a time over which a path delivered without a pause, long enough for clumps of answers not to count.
+type stretch struct {
+	at        Instant // when it began; zero: with the next answer
+	delivered uint64
+	partly    bool          // something else than this side's limit held the path back for a part of it
+	shortest  time.Duration // round trip of a record in it
+}
+
+const (
+	stretchTrips = 3
+	stretchLeast = 100 * time.Millisecond
+	// probeGain is how much more than it delivered a path may be thought to carry that shows no queue although as much as allowed is in flight.
+	probeGain = 1.25
+)
+
+// end cuts the stretch off.
+func (x *stretch) end() { x.at = 0 }
+
+// take takes in the answer to a record, which took trip, and reports whether the stretch is complete: rate is that over all of it, done. The next begins.
+func (x *stretch) take(now Instant, delivered uint64, full bool, trip, srtt time.Duration) (done stretch, rate float64, ok bool) {
+	if x.at == 0 {
+		*x = stretch{at: now, delivered: delivered, shortest: trip}
+		return done, 0, false
+	}
+	x.partly = x.partly || !full
+	x.shortest = min(x.shortest, trip)
+	long := now - x.at
+	if long < max(stretchLeast, stretchTrips*srtt) {
+		return done, 0, false
+	}
+	done, rate = *x, float64(delivered-x.delivered)/long.Seconds()
+	*x = stretch{at: now, delivered: delivered, shortest: trip}
+	return done, rate, true
+}
+
 func (r *rateFilter) peak() float64 {
 	return max(r.buckets[0], r.buckets[1], r.buckets[2], r.buckets[3])
 }
@@ -48,10 +111,11 @@ func (r *rateFilter) peak() float64 {
 // measured reports whether the path has ever had enough to do.
 func (r *rateFilter) measured() bool { return r.sampled != 0 }
 
-// estimate is never zero.
+// estimate is what was measured, however long ago that was: the kernel's window, which would say what the path might carry, is kept wide while the path has
+// little to do (see rest), and counts only as long as nothing was. It is never zero.
 func (r *rateFilter) estimate() float64 {
 	p := r.peak()
-	if r.since == 0 || r.since-r.sampled > freshFor || p == 0 {
+	if p == 0 || !r.measured() {
 		p = max(p, r.kernel)
 	}
 	return max(p, minRate)

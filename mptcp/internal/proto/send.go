@@ -64,6 +64,7 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 	if l.st == nil && b.OptionLen() == 0 {
 		return buf, false
 	}
+	sf.rest.send(now, l.n, sf.out.inFlight, sf.rate.kernel*sf.srtt.Seconds(), sf.srtt)
 	if l.st != nil {
 		s.appendMapping(now, sf, &b, l)
 	} else {
@@ -283,7 +284,7 @@ func (s *Session) remember(now Instant, sf *Subflow, l load) {
 	sf.out.inFlight += n
 	sf.out.sent.Push(sentRecord{
 		record: sf.out.records + 1, at: now, delivered: sf.out.delivered, deliveredAt: sf.out.deliverAt,
-		stream: l.st, dsn: l.dsn, n: int32(n), ahead: int32(sf.out.inFlight), limited: s.snd.unsent == 0 && s.wants == 0 && sf.out.inFlight < trialRoom,
+		stream: l.st, dsn: l.dsn, n: int32(n), ahead: int32(sf.out.inFlight), unsure: now-sf.out.released < sf.srtt*3/2, full: sf.out.inFlight+ackEvery*sf.plan().record >= sf.plan().limit, limited: s.snd.unsent == 0 && s.wants == 0 && sf.out.inFlight < trialRoom,
 	})
 }
 
@@ -312,19 +313,62 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 	if last.n > 0 {
 		sf.cries = 0
 	}
-	if span := now - max(last.deliveredAt, 1); last.n > 0 && span > 0 && last.at >= sf.trusted {
-		sf.rate.sample(now, float64(sf.out.delivered-last.delivered)/span.Seconds(), last.limited)
-		if !last.limited {
-			sf.rated(now, sf.rate.peak(), sf.srtt)
-			rtt := now - last.at - delay
-			sf.unexplained(rtt - max(sf.minRTT, seconds(float64(last.ahead)/sf.rate.estimate())))
-			late := max(rtt-sf.minRTT, 100*time.Microsecond)
-			sf.burst = float64(last.ahead) / late.Seconds()
-		}
+	if now-sf.out.deliverAt-delay > sf.srtt+5*time.Millisecond {
+		sf.out.released = now
+	}
+	if last.n > 0 && last.at >= sf.trusted {
+		s.measure(now, sf, last, now-last.at-delay)
 	}
 	sf.replan()
 	sf.out.deliverAt = now
 	return nil
+}
+
+// measure takes in what the answer to a record that took rtt says about the path's rate. After a silence it says nothing: a lost packet held back what
+// then arrived in a moment, and more may be held back by another. A path that loses at random is never without.
+func (s *Session) measure(now Instant, sf *Subflow, last sentRecord, rtt time.Duration) {
+	unsure := last.unsure && sf.losses.kind == LossBased
+	if unsure || last.limited || sf.out.sent.Len() == 0 {
+		sf.rate.stretch.end()
+	}
+	span := now - max(last.deliveredAt, 1)
+	if span <= 0 || unsure {
+		return
+	}
+	if sf.ramping || sf.losses.kind == RateBased || last.limited {
+		sf.rate.sample(now, float64(sf.out.delivered-last.delivered)/span.Seconds(), last.limited)
+	} else {
+		sf.settle(now, last, rtt)
+	}
+	if last.limited {
+		return
+	}
+	sf.rated(now, sf.rate.peak(), sf.srtt)
+	sf.unexplained(rtt - max(sf.minRTT, seconds(float64(last.ahead)/sf.rate.estimate())))
+	late := max(rtt-sf.minRTT, 100*time.Microsecond)
+	sf.burst = float64(last.ahead) / late.Seconds()
+}
+
+// settle keeps the rate of a path that was found at what it delivers: exactly that where there was a queue all the time, more where there was none although
+// as much as allowed was in flight, and where this side did not fill it or the path's own jitter hides its queue, the most that was seen lately.
+func (sf *Subflow) settle(now Instant, last sentRecord, rtt time.Duration) {
+	done, rate, ok := sf.rate.stretch.take(now, sf.out.delivered, last.full, rtt, sf.srtt)
+	if !ok {
+		return
+	}
+	waited := done.shortest - sf.minRTT - sf.serial
+	enough := sf.minRTT/32 + jitterSpan
+	switch {
+	case done.partly:
+		sf.rate.sample(now, rate, false)
+	case waited <= enough:
+		sf.rate.sample(now, rate*probeGain, false)
+		sf.minRTT = max(sf.minRTT, done.shortest-sf.serial) // without a queue this is what it is
+	case waited <= enough+2*sf.jitter:
+		sf.rate.sample(now, rate, false)
+	default:
+		sf.rate.set(now, rate)
+	}
 }
 
 // handleDataAck takes in the peer's DATA_ACK for st.

@@ -49,7 +49,8 @@ type outbound struct {
 	trial     int    // payload octets sent as copies before the path was measured
 	delivered uint64 // payload octets known to have arrived
 	deliverAt Instant
-	probe     uint32 // id of the last probe
+	released  Instant // when a silence of the path ended last
+	probe     uint32  // id of the last probe
 	probeDue  bool
 	status    []statusNote
 }
@@ -88,6 +89,8 @@ type sentRecord struct {
 	dsn         seq.DSN
 	n           int32
 	ahead       int32 // in flight with it
+	unsure      bool  // the path had just been silent: says less
+	full        bool  // with it about as much was in flight as allowed
 	limited     bool  // nothing else waited: says little about the rate
 }
 

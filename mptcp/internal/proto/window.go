@@ -7,6 +7,7 @@ import "time"
 // come and stay. As this side's own queue hides it, the queue is drained for a moment when no low one was seen for long.
 type window struct {
 	minRTT   time.Duration
+	serial   time.Duration // what was taken off a record's round trip for that: the time the path was thought to need to serialise it
 	sampled  Instant       // when the last sample came
 	high     Instant       // since when there have been samples, and none about that low
 	drainTo  Instant       // the end of such a moment; zero outside
@@ -133,9 +134,11 @@ func (h *health) limit(record int) int {
 		span = h.minRTT * 3 / 4
 	case h.ramping && h.queuedAt != 0: // enough, it seems: what is under way will tell
 		span = h.minRTT + h.minRTT/4 + 2*seconds(float64(record)/rate) + jitterSpan
-	case h.ramping: // the kernel's window is no limit to what the path carries yet, and only grows if it is filled
+	case h.ramping:
 		span = h.minRTT*7/4 + rampSpan
-		rate = max(rate, min(h.rate.kernel, 4*rate))
+		if !h.rest.resting { // the kernel's window is no limit to what the path carries yet, and only grows if it is filled
+			rate = max(rate, min(h.rate.kernel, 4*rate))
+		}
 	default:
 		gap := seconds(float64(record) / rate)
 		if gap < steadyGap {
@@ -144,6 +147,25 @@ func (h *health) limit(record int) int {
 		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, max(h.minRTT/4, jitterMost)) + jitterSpan
 	}
 	return max(int(rate*span.Seconds()), leastRoom)
+}
+
+const (
+	paceGain = 1.25             // of the path's rate: a window sent at once then queues for a fifth of a round trip
+	headroom = 1500.0 / segment // packets are that much longer than what they carry
+	paceMost = 1e9 / 8          // faster ones are left alone: there the timers would cost more than a queue does
+)
+
+// Pace is how fast the path's socket should send at most, in octets per second, headers included; 0 is no limit. What waited while the path was idle or a
+// lost packet was repaired would otherwise leave in one burst, and the path's queue might not hold it.
+func (sf *Subflow) Pace() uint64 {
+	if !sf.rate.measured() || sf.ramping {
+		return 0
+	}
+	pace := sf.rate.estimate() * paceGain * headroom
+	if pace > paceMost {
+		return 0
+	}
+	return uint64(pace)
 }
 
 func (sf *Subflow) full() bool { return sf.out.inFlight >= sf.plan().limit }
