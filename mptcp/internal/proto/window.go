@@ -145,6 +145,9 @@ func (h *health) limit(record int) int {
 			gap *= ackEvery // closer together, not every one is answered
 		}
 		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, max(h.minRTT/4, jitterMost)) + jitterSpan
+		if h.losses.kind == RateBased { // nothing is reported while a lost packet is repaired, and there is always one; the kernel keeps the queue short
+			span += h.minRTT
+		}
 	}
 	return max(int(rate*span.Seconds()), leastRoom)
 }
@@ -158,7 +161,7 @@ const (
 // Pace is how fast the path's socket should send at most, in octets per second, headers included; 0 is no limit. What waited while the path was idle or a
 // lost packet was repaired would otherwise leave in one burst, and the path's queue might not hold it.
 func (sf *Subflow) Pace() uint64 {
-	if !sf.rate.measured() || sf.ramping {
+	if !sf.rate.measured() || sf.ramping || sf.losses.kind == RateBased { // that paces by itself
 		return 0
 	}
 	pace := sf.rate.estimate() * paceGain * headroom
