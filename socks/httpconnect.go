@@ -48,6 +48,9 @@ func readConnectHead(r *bufio.Reader) (connectHead, error) {
 	if err != nil {
 		return connectHead{}, &httpRefusal{http.StatusBadRequest, "malformed request"}
 	}
+	if strings.Contains(req.RequestURI, "#") { // RFC 9112 section 3.2
+		return connectHead{}, &httpRefusal{http.StatusBadRequest, "a request has no fragment (#) in its target"}
+	}
 	var h connectHead
 	if h.target, err = ParseTarget(req.RequestURI); err != nil {
 		var settled *ReplyError

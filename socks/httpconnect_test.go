@@ -49,6 +49,8 @@ var connectCases = []connectCase{
 	{name: "path", in: "CONNECT /x HTTP/1.1\r\n\r\n", status: 400},
 	{name: "absolute form", in: "CONNECT http://a.b/ HTTP/1.1\r\n\r\n", status: 400},
 	{name: "no version", in: "CONNECT a.b:1\r\n\r\n", status: 400},
+	{name: "fragment", in: "CONNECT a.b:1#c HTTP/1.1\r\n\r\n", status: 400},
+	{name: "fragment in host", in: "CONNECT a#b:1 HTTP/1.1\r\n\r\n", status: 400},
 	{name: "bad header", in: "CONNECT a.b:1 HTTP/1.1\r\nno colon\r\n\r\n", status: 400},
 	{name: "numeric host", in: "CONNECT 127.1:80 HTTP/1.1\r\n\r\n", status: 502},
 	{name: "user in host", in: "CONNECT me@a.b:80 HTTP/1.1\r\n\r\n", status: 502},

@@ -95,6 +95,9 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = r.In.Host
 	setTarget(r.Out, originForm(r.In.RequestURI))
 	r.Out.Trailer = r.In.Trailer // filled when the content has been read
+	if r.Out.Body != nil {
+		r.Out.Body = &content{ReadCloser: r.Out.Body, client: clientOf(r.In.Context())}
+	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if v, there := r.In.Header[name]; there {
 			r.Out.Header[name] = v // ReverseProxy takes them away; what the client says of itself is its own
@@ -197,6 +200,8 @@ func (w *forwarder) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
 		refuse(rw, http.StatusBadRequest, "CONNECT needs a connection of its own")
+	case strings.Contains(r.RequestURI, "#"): // RFC 9112 section 3.2
+		refuse(rw, http.StatusBadRequest, "a request has no fragment (#) in its target")
 	case !asterisk && (!r.URL.IsAbs() || r.URL.Scheme != "http" || r.URL.Host == ""):
 		refuse(rw, http.StatusBadRequest, httpHint)
 	case r.URL.User != nil: // RFC 9110 section 4.2.4
@@ -274,6 +279,10 @@ func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
 	from := addrText(clientOf(r.Context()).RemoteAddr())
 	w.f.note(from, r.URL.Host, err)
 	w.f.log.Debug("request failed", "from", from, "to", r.URL.Host, "err", err)
+	if isMalformed(r) {
+		refuse(rw, http.StatusBadRequest, "the content of the request is malformed")
+		return
+	}
 	if !errors.As(err, new(*unreached)) {
 		refuse(rw, http.StatusBadGateway, "the target ended the connection before it answered")
 		return

@@ -41,9 +41,13 @@ func roundTripUpgrade(way http.RoundTripper, r *http.Request) (*http.Response, e
 	return resp, err
 }
 
-// answered takes both connections over when the target has granted an upgrade, and relays as for CONNECT until they end.
+// answered looks at a target's answer before the client gets it. When the target has granted an upgrade it takes both connections over,
+// and relays as for CONNECT until they end.
 func (w *forwarder) answered(resp *http.Response) error {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
+		if hasDoubtfulLength(resp.Request) {
+			resp.Header.Set("Connection", "close")
+		}
 		return nil
 	}
 	target, asked := resp.Body.(*upgradedConn)
