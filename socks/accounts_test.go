@@ -92,6 +92,7 @@ func TestBadUsers(t *testing.T) {
 		{"u": "topsecret"},
 		{"u": ""},
 		{"u": "$2a$10$short"},
+		{"u": "$2a$15$" + strings.Repeat("a", 53)},
 	} {
 		_, err := newAccounts(users)
 		if err == nil {
@@ -224,4 +225,74 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 			t.Errorf("verify = %v, want the deadline", err)
 		}
 	})
+}
+
+// A flood of guesses from everywhere has only so many hashes computed, and shuts out nobody whose password has been right before.
+func TestFloodOfGuesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAccounts(map[string]string{"u": mustHash(t, "right")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.verify(t.Context(), guesser, "u", "right"); err != nil {
+			t.Fatal(err)
+		}
+		const guesses, lasts = 200, 10 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), lasts)
+		defer cancel()
+		looked := make(chan bool, guesses)
+		for i := range guesses {
+			go func() {
+				err := a.verify(ctx, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), "u", "wrong")
+				looked <- errors.Is(err, errAuth)
+			}()
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := a.verify(t.Context(), guesser, "u", "right"); err != nil || time.Since(start) != 0 {
+			t.Errorf("a proven password in the flood: %v after %v, want success at once", err, time.Since(start))
+		}
+		n := 0
+		for range guesses {
+			if <-looked {
+				n++
+			}
+		}
+		if limit := hashBurst + hashRate*int(lasts/time.Second); n == 0 || n > limit {
+			t.Errorf("%d guesses were looked at, want some and at most %d", n, limit)
+		}
+		if len(a.queued) > 0 {
+			t.Errorf("%d sources are left in the queue", len(a.queued))
+		}
+	})
+}
+
+// Of guesses that one source makes at once no more than one is compared with a proven password before any of them counts.
+func TestParallelGuessesAtProven(t *testing.T) {
+	a, err := newAccounts(map[string]string{"u": mustHash(t, "right")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.verify(t.Context(), guesser, "u", "right"); err != nil {
+		t.Fatal(err)
+	}
+	g := &guess{source: guesser, name: a.digest("u")}
+	if a.enter(g, "u", "wrong") {
+		t.Fatal("a wrong password is proven")
+	}
+	if a.enter(g, "u", "right") {
+		t.Error("a second guess of the source is looked at while the first is in the queue")
+	}
+	a.leave(g)
+	a.leave(g)
+	if !a.enter(g, "u", "right") {
+		t.Error("a proven password is not looked at when the queue is empty")
+	}
+	for n := range freeFailures {
+		a.penalties.failed(&guess{source: guesser, name: g.name, both: digest{byte(n)}}, time.Now())
+	}
+	if a.enter(g, "u", "right") {
+		t.Error("a source with a penalty is told whether a password is proven")
+	}
+	a.leave(g)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // penalties slow down sources that give wrong passwords. Not safe for concurrent
-// use: accounts.turn guards it.
+// use: accounts.mu guards it.
 //
 // A penalty is looked at before a password is, so that an attempt that comes too
 // soon tells nothing about its password and costs nothing. What keeps penalties
@@ -89,11 +89,17 @@ func (p *penalties) isRepeated(g *guess, now time.Time) bool {
 	return e != nil && slices.Contains(e.wrong, g.both)
 }
 
+// isFree reports whether a guess is looked at without waiting.
+func (p *penalties) isFree(g *guess, now time.Time) bool {
+	e := p.of(g, now)
+	return e == nil || e.failures < freeFailures
+}
+
 // wait reserves an attempt and returns the time until then; false if too many
 // attempts are waiting already.
 func (p *penalties) wait(g *guess, now time.Time) (time.Duration, bool) {
 	e := p.of(g, now)
-	if e == nil || e.failures < freeFailures {
+	if p.isFree(g, now) {
 		return 0, true
 	}
 	wait := max(e.until.Sub(now), 0)
