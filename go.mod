@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/goccy/go-yaml v1.19.0
 	github.com/quic-go/quic-go v0.65.0
+	github.com/robertkrimen/otto v0.5.1
 	github.com/rs/zerolog v1.34.0
 	github.com/spf13/cobra v1.10.2
 	github.com/things-go/go-socks5 v0.1.3
@@ -20,4 +21,6 @@ require (
 	github.com/mattn/go-colorable v0.1.13 // indirect
 	github.com/mattn/go-isatty v0.0.19 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
+	golang.org/x/text v0.40.0 // indirect
+	gopkg.in/sourcemap.v1 v1.0.5 // indirect
 )

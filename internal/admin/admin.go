@@ -1,10 +1,12 @@
 // Package admin is the port on which a running client or egress says how it
-// does: GET /status and /paths as JSON, /healthz as a word.
+// does: GET /status and /paths as JSON, /healthz as a word, and at a client
+// /proxy.pac, which tells programs how to use it.
 //
 // It only reads and has no password, so it listens on loopback alone, and
 // answers only requests that name a loopback host: a web page that has its own
-// name point to 127.0.0.1 (DNS rebinding) gets nothing. Requests are short and
-// few are served at a time.
+// name point to 127.0.0.1 (DNS rebinding) gets nothing. No page of another origin
+// can read or run an answer: there is no CORS, and browsers are told so. Requests are
+// short and few are served at a time.
 package admin
 
 import (
@@ -32,10 +34,14 @@ const (
 	maxHeader = 8 << 10
 )
 
+// PACPath is where the proxy auto-configuration file is.
+const PACPath = "/proxy.pac"
+
 // Config is what a Server needs.
 type Config struct {
 	Listen string       // loopback IP (or localhost) and port; required
 	Status func() any   // the present state, as something json.Marshal takes; required
+	PAC    string       // the proxy auto-configuration file; empty: there is none
 	Logger *slog.Logger // nil discards
 }
 
@@ -117,10 +123,17 @@ func (s *Server) handler() http.Handler {
 		}
 		s.writeJSON(w, paths)
 	})
+	if s.cfg.PAC != "" {
+		mux.HandleFunc("GET "+PACPath, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-ns-proxy-autoconfig")
+			_, _ = w.Write([]byte(s.cfg.PAC))
+		})
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Content-Type-Options", "nosniff") // and so no script of another page
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if !localHost(r.Host) {
 			http.Error(w, "this port answers only to loopback names", http.StatusForbidden)
 			return

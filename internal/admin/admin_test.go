@@ -88,6 +88,34 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestPAC(t *testing.T) {
+	addr := start(t, Config{Status: status, PAC: "function FindProxyForURL() {}"})
+	for _, tc := range []struct {
+		method, host string
+		code         int
+	}{
+		{"GET", "", 200},
+		{"GET", "localhost:1090", 200},
+		{"POST", "", 405},
+		{"OPTIONS", "", 405},
+		{"GET", "rebound.example", 403},
+	} {
+		code, body, h := ask(t, tc.method, addr, PACPath, tc.host)
+		if code != tc.code || (code == 200) != (body == "function FindProxyForURL() {}") {
+			t.Errorf("%s Host %q = %d %q, want %d", tc.method, tc.host, code, body, tc.code)
+		}
+		if h.Get("Access-Control-Allow-Origin") != "" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: the answer is open to other origins: %v", tc.method, h)
+		}
+		if got := h.Get("Content-Type"); code == 200 && got != "application/x-ns-proxy-autoconfig" {
+			t.Errorf("type %q", got)
+		}
+	}
+	if code, _, _ := ask(t, "GET", start(t, Config{Status: status}), PACPath, ""); code != 404 {
+		t.Errorf("without a file: %d, want 404", code)
+	}
+}
+
 func TestPathsOfAnyStatus(t *testing.T) {
 	for _, tc := range []struct {
 		status any

@@ -1,0 +1,152 @@
+package socks
+
+import (
+	_ "embed" // the functions that every PAC file has
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// PACAction is where a program goes with a connection.
+type PACAction uint8
+
+const (
+	PACTunnel PACAction = iota // to the local port, whose own rules decide the rest
+	PACDirect                  // to the target, past the local port
+)
+
+// PACRule sends the targets that Match stands for where Action says. Match is an
+// entry as the egress's targets.allow has them, or "loopback", "linklocal" or
+// "plain": names without a dot, and those below local.
+type PACRule struct {
+	Match  string
+	Action PACAction
+}
+
+// PACConfig is what a PAC file says.
+type PACConfig struct {
+	// Proxy is the local port, HOST:PORT. Required.
+	Proxy string
+	// Passwords says that the port asks for them. Browsers can give one to an HTTP
+	// proxy, and none to a SOCKS proxy.
+	Passwords bool
+	// Rules are asked in order, the first that matches decides. What no rule
+	// matches goes to the port.
+	Rules []PACRule
+}
+
+// Words that stand for more than one network.
+const (
+	keywordLoopback  = "loopback"
+	keywordLinkLocal = "linklocal"
+	keywordPlain     = "plain"
+)
+
+// pacFunctions is the part of a PAC file that is the same in all.
+//
+//go:embed pac.js
+var pacFunctions string
+
+// PAC returns a proxy auto-configuration file. It looks up no name: a network
+// matches only targets that are named by an address, and what a name stands for is
+// left to the egress. There is no way round the port when it does not answer.
+func PAC(cfg PACConfig) (string, error) {
+	if _, err := netip.ParseAddrPort(cfg.Proxy); err != nil {
+		return "", fmt.Errorf("pac: proxy: %w", err)
+	}
+	var b strings.Builder
+	b.WriteString(pacFunctions)
+	b.WriteString("\nfunction FindProxyForURL(url, host) {\n")
+	fmt.Fprintf(&b, "  var tunnel = %q;\n", pacProxies(cfg))
+	b.WriteString("  var direct = \"DIRECT\";\n  var port = portOf(url);\n  host = plainHost(host);\n  var v4 = isAddress4(host), v6 = groupsOf(host);\n")
+	for i, r := range cfg.Rules {
+		condition, err := pacCondition(r.Match)
+		if err != nil {
+			return "", fmt.Errorf("pac: rule %d, %q: %w", i, r.Match, err)
+		}
+		fmt.Fprintf(&b, "  if (%s) return %s;\n", condition, map[PACAction]string{PACTunnel: "tunnel", PACDirect: "direct"}[r.Action])
+	}
+	b.WriteString("  return tunnel;\n}\n")
+	return b.String(), nil
+}
+
+// pacProxies names the port by every protocol it speaks: old programs know no SOCKS5
+// here, and mean version 4 or 5 by SOCKS.
+func pacProxies(cfg PACConfig) string {
+	if cfg.Passwords {
+		return "PROXY " + cfg.Proxy
+	}
+	return fmt.Sprintf("SOCKS5 %[1]s; SOCKS %[1]s; PROXY %[1]s", cfg.Proxy)
+}
+
+// pacCondition is an entry as an expression.
+func pacCondition(match string) (string, error) {
+	switch match {
+	case keywordLoopback:
+		return "host == \"localhost\" || dnsDomainIs(host, \".localhost\") || " +
+			pacNetworks("127.0.0.0/8", "::1/128"), nil
+	case keywordLinkLocal:
+		return pacNetworks("169.254.0.0/16", "fe80::/10"), nil
+	case keywordPlain:
+		return "isPlainHostName(host) && host.indexOf(\":\") < 0 || dnsDomainIs(host, \".local\")", nil
+	}
+	e, err := parseEntry(match)
+	if err != nil {
+		return "", err
+	}
+	var c string
+	switch {
+	case e.any:
+		c = "true"
+	case e.private:
+		c = pacNetworks(privateNetworks()...)
+	case e.prefix.IsValid():
+		c = pacNetwork(e.prefix)
+	case e.name != "" && e.below:
+		c = fmt.Sprintf("dnsDomainIs(host, %q)", "."+e.name)
+	case e.name != "":
+		c = fmt.Sprintf("host == %q || dnsDomainIs(host, %q)", e.name, "."+e.name)
+	default:
+		return "", errors.New("cannot be put into a PAC file")
+	}
+	if e.lo > 1 || e.hi < maxPort {
+		c = fmt.Sprintf("(%s) && %d <= port && port <= %d", c, e.lo, e.hi)
+	}
+	return c, nil
+}
+
+// privateNetworks are those of the keyword private.
+func privateNetworks() (all []string) {
+	for _, r := range classTable {
+		if r.class.private {
+			all = append(all, r.prefix.String())
+		}
+	}
+	return all
+}
+
+func pacNetworks(prefixes ...string) string {
+	all := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		all[i] = pacNetwork(netip.MustParsePrefix(p))
+	}
+	return strings.Join(all, " || ")
+}
+
+// pacNetwork asks whether the host is an address of p. isInNet looks names up, so it
+// is asked about addresses only.
+func pacNetwork(p netip.Prefix) string {
+	if p.Addr().Is4() {
+		mask := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, ^uint32(0)<<(32-p.Bits()))))
+		return fmt.Sprintf("v4 && isInNet(host, \"%v\", \"%v\")", p.Addr(), mask)
+	}
+	bytes := p.Addr().As16()
+	groups := make([]string, 8)
+	for i := range groups {
+		groups[i] = strconv.Itoa(int(binary.BigEndian.Uint16(bytes[2*i:])))
+	}
+	return fmt.Sprintf("within(v6, [%s], %d)", strings.Join(groups, ", "), p.Bits())
+}
