@@ -47,6 +47,7 @@ var rooms = []room{
 	{"internal/netsim/...", nil},
 	{"internal/admin/...", nil},
 	{"internal/logging", nil},
+	{"internal/sysproxy", nil},
 	{"internal/archtest", nil},
 }
 
