@@ -18,12 +18,16 @@ const (
 	PACDirect                  // to the target, past the local port
 )
 
-// PACRule sends the targets that Match stands for where Action says. Match is an
-// entry as the egress's targets.allow has them, or "loopback", "linklocal" or
-// "plain": names without a dot, and those below local.
+// PACRule sends the targets that it matches where Action says. An entry of Match is
+// one as the egress's targets.allow has them, or "loopback", "linklocal" or "plain":
+// names without a dot, and those below local. Ports are numbers and ranges. One entry
+// of each list must match; an empty list matches everything.
+//
+// A rule that depends on more than a target, such as on who asks, is PACTunnel here: the
+// port will know.
 type PACRule struct {
-	Match  string
-	Action PACAction
+	Match, Ports []string
+	Action       PACAction
 }
 
 // PACConfig is what a PAC file says.
@@ -63,9 +67,9 @@ func PAC(cfg PACConfig) (string, error) {
 	fmt.Fprintf(&b, "  var tunnel = %q;\n", pacProxies(cfg))
 	b.WriteString("  var direct = \"DIRECT\";\n  var port = portOf(url);\n  host = plainHost(host);\n  var v4 = isAddress4(host), v6 = groupsOf(host);\n")
 	for i, r := range cfg.Rules {
-		condition, err := pacCondition(r.Match)
+		condition, err := r.condition()
 		if err != nil {
-			return "", fmt.Errorf("pac: rule %d, %q: %w", i, r.Match, err)
+			return "", fmt.Errorf("pac: rule %d: %w", i, err)
 		}
 		fmt.Fprintf(&b, "  if (%s) return %s;\n", condition, map[PACAction]string{PACTunnel: "tunnel", PACDirect: "direct"}[r.Action])
 	}
@@ -82,7 +86,38 @@ func pacProxies(cfg PACConfig) string {
 	return fmt.Sprintf("SOCKS5 %[1]s; SOCKS %[1]s; PROXY %[1]s", cfg.Proxy)
 }
 
-// pacCondition is an entry as an expression.
+// condition is a rule as an expression.
+func (r *PACRule) condition() (string, error) {
+	var targets, ports []string
+	for _, m := range r.Match {
+		c, err := pacCondition(m)
+		if err != nil {
+			return "", fmt.Errorf("%q: %w", m, err)
+		}
+		targets = append(targets, c)
+	}
+	for _, p := range r.Ports {
+		lo, hi, err := parsePorts(p)
+		if err != nil {
+			return "", err
+		}
+		ports = append(ports, pacPorts(lo, hi))
+	}
+	t, p := strings.Join(targets, " || "), strings.Join(ports, " || ")
+	switch {
+	case t == "" && p == "":
+		return "true", nil
+	case p == "":
+		return t, nil
+	case t == "":
+		return p, nil
+	}
+	return "(" + t + ") && (" + p + ")", nil
+}
+
+func pacPorts(lo, hi uint16) string { return fmt.Sprintf("%d <= port && port <= %d", lo, hi) }
+
+// pacCondition is an entry as an expression, whose weakest operator is ||.
 func pacCondition(match string) (string, error) {
 	switch match {
 	case keywordLoopback:
@@ -113,7 +148,7 @@ func pacCondition(match string) (string, error) {
 		return "", errors.New("cannot be put into a PAC file")
 	}
 	if e.lo > 1 || e.hi < maxPort {
-		c = fmt.Sprintf("(%s) && %d <= port && port <= %d", c, e.lo, e.hi)
+		c = "(" + c + ") && " + pacPorts(e.lo, e.hi)
 	}
 	return c, nil
 }

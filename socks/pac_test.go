@@ -50,18 +50,18 @@ const tunnelled = "SOCKS5 127.0.0.1:1080; SOCKS 127.0.0.1:1080; PROXY 127.0.0.1:
 
 func TestPAC(t *testing.T) {
 	ask := asker(t, PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{
-		{"secret.office.example", PACTunnel},
-		{"office.example", PACDirect},
-		{"*.below.example", PACDirect},
-		{"ports.example:8000-8999", PACDirect},
-		{"192.0.2.0/25", PACDirect},
-		{"198.51.100.7:22", PACDirect},
-		{"2001:db8:8000::/33", PACDirect},
-		{"2001:db8::1", PACDirect},
-		{"loopback", PACDirect},
-		{"linklocal", PACDirect},
-		{"private", PACDirect},
-		{"plain", PACDirect},
+		{Match: []string{"secret.office.example"}, Action: PACTunnel},
+		{Match: []string{"office.example"}, Action: PACDirect},
+		{Match: []string{"*.below.example"}, Action: PACDirect},
+		{Match: []string{"ports.example:8000-8999"}, Action: PACDirect},
+		{Match: []string{"192.0.2.0/25"}, Action: PACDirect},
+		{Match: []string{"198.51.100.7:22"}, Action: PACDirect},
+		{Match: []string{"2001:db8:8000::/33"}, Action: PACDirect},
+		{Match: []string{"2001:db8::1"}, Action: PACDirect},
+		{Match: []string{"loopback"}, Action: PACDirect},
+		{Match: []string{"linklocal"}, Action: PACDirect},
+		{Match: []string{"private"}, Action: PACDirect},
+		{Match: []string{"plain"}, Action: PACDirect},
 	}})
 	for _, tc := range []struct {
 		host   string
@@ -124,7 +124,7 @@ func TestPAC(t *testing.T) {
 }
 
 func TestPACPorts(t *testing.T) {
-	ask := asker(t, PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{"a.example:443", PACDirect}, {"*:21", PACDirect}, {"*:8080-8081", PACDirect}}})
+	ask := asker(t, PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Match: []string{"a.example:443"}, Action: PACDirect}, {Match: []string{"*:21"}, Action: PACDirect}, {Match: []string{"*:8080-8081"}, Action: PACDirect}}})
 	for url, direct := range map[string]bool{
 		"https://a.example/":            true,
 		"https://a.example:444/":        false,
@@ -142,6 +142,28 @@ func TestPACPorts(t *testing.T) {
 		if got := ask(url, "a.example"); (got == "DIRECT") != direct {
 			t.Errorf("%s: %s, want direct %v", url, got, direct)
 		}
+	}
+}
+
+// One entry of each list must match; an empty list matches everything.
+func TestPACLists(t *testing.T) {
+	ask := asker(t, PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{
+		{Match: []string{"a.example", "192.0.2.0/24:1-99", "private"}, Ports: []string{"80", "8000-8999"}, Action: PACDirect},
+		{Ports: []string{"25"}, Action: PACDirect},
+		{Match: []string{"b.example"}, Action: PACTunnel},
+		{Match: []string{"example"}, Action: PACDirect},
+	}})
+	for host, direct := range map[string]bool{
+		"a.example:80": true, "a.example:8999": true, "192.0.2.1:80": true, "192.0.2.1:8000": false, "10.0.0.1:80": true, "10.0.0.1:81": false,
+		"c.org:25": true, "c.org:80": false, "b.example:80": false, "a.example:81": true,
+	} {
+		name, _, _ := strings.Cut(host, ":")
+		if got := ask("http://"+host+"/", name); (got == "DIRECT") != direct {
+			t.Errorf("%s: %s, want direct %v", host, got, direct)
+		}
+	}
+	if got := asker(t, PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Action: PACDirect}}})("http://a/", "a"); got != "DIRECT" {
+		t.Errorf("a rule without lists: %s", got)
 	}
 }
 
@@ -163,9 +185,10 @@ func TestPACRefuses(t *testing.T) {
 		{},
 		{Proxy: "127.0.0.1"},
 		{Proxy: "a\";alert(1);\":1"},
-		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{"", PACDirect}}},
-		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{"a\"||true||\"", PACDirect}}},
-		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{"10.0.0.1/8", PACDirect}}},
+		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Match: []string{""}, Action: PACDirect}}},
+		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Match: []string{"a\"||true||\""}, Action: PACDirect}}},
+		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Match: []string{"10.0.0.1/8"}, Action: PACDirect}}},
+		{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Ports: []string{"0"}, Action: PACDirect}}},
 	} {
 		if got, err := PAC(cfg); err == nil {
 			t.Errorf("PAC(%+v) =\n%s\nwant an error", cfg, got)
@@ -175,7 +198,7 @@ func TestPACRefuses(t *testing.T) {
 
 // Old engines run these files, too.
 func TestPACIsOldJavaScript(t *testing.T) {
-	text, err := PAC(PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{"example.org", PACDirect}, {"private", PACDirect}}})
+	text, err := PAC(PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Match: []string{"example.org"}, Action: PACDirect}, {Match: []string{"private"}, Action: PACDirect}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +213,7 @@ func TestPACIsOldJavaScript(t *testing.T) {
 }
 
 func ExamplePAC() {
-	text, err := PAC(PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{"office.example", PACDirect}, {"10.0.0.0/8", PACDirect}}})
+	text, err := PAC(PACConfig{Proxy: "127.0.0.1:1080", Rules: []PACRule{{Match: []string{"office.example"}, Action: PACDirect}, {Match: []string{"10.0.0.0/8"}, Action: PACDirect}}})
 	if err != nil {
 		fmt.Println(err)
 		return
