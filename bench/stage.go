@@ -13,6 +13,8 @@ import (
 type Transport struct {
 	Name  string
 	Title string
+	// Extra is measured only when it is asked for by name.
+	Extra bool
 	// Open sets the transport up. ctx is for the setting up alone.
 	Open func(ctx context.Context, e *Env) (Stage, error)
 }

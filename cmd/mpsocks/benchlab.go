@@ -44,6 +44,7 @@ func benchLabCmd(e env) *cobra.Command {
 			"what is done. On a machine that is busy with something else figures are worth little: such runs\n" +
 			"are marked and repeated.",
 		Example: "  mpsocks bench lab --out out\n" +
+			"  mpsocks bench lab --scenario equal --workload ttfb --transport direct,mptcp,mptcp-optimistic\n" +
 			"  mpsocks bench lab --scenario equal,wifi-lte --transport mptcp,tcp --workload download --runs 5\n" +
 			"  mpsocks bench lab --scenario all --out full\n" +
 			"  mpsocks bench lab --scenario quick --check\n" +
@@ -91,7 +92,11 @@ func listBench(w io.Writer) error {
 	}
 	fmt.Fprintln(w, "\nTransports:")
 	for _, t := range benchTransports("") {
-		fmt.Fprintf(w, "  %-12s %s\n", t.Name, t.Title)
+		title := t.Title
+		if t.Extra {
+			title += " (only when named)"
+		}
+		fmt.Fprintf(w, "  %-16s %s\n", t.Name, title)
 	}
 	fmt.Fprintln(w, "\nWorkloads:")
 	for _, k := range bench.Workloads() {
@@ -184,7 +189,7 @@ func newRunner(e env, f benchFlags, all []bench.Transport) (*bench.Runner, error
 
 func chooseTransports(all []bench.Transport, names []string) ([]bench.Transport, error) {
 	if names == nil {
-		return all, nil
+		return slices.DeleteFunc(slices.Clone(all), func(t bench.Transport) bool { return t.Extra }), nil
 	}
 	var chosen []bench.Transport
 	for _, n := range names {

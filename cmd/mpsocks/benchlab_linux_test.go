@@ -62,7 +62,10 @@ func TestBenchLab(t *testing.T) {
 	if <-p.done; p.code != exitOK {
 		t.Fatalf("bench lab ended with %d:\n%s", p.code, p.err)
 	}
-	all := benchTransports("")
+	all, err := chooseTransports(benchTransports(""), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var names []string
 	for _, tr := range all {
 		names = append(names, tr.Name)
@@ -80,6 +83,19 @@ func TestBenchLab(t *testing.T) {
 			t.Errorf("%s: client %+v, egress %+v, paths %+v", run.Transport, run.Client, run.Egress, run.Paths)
 		}
 	}
+}
+
+// What is measured only when it is named: no proxy, and one that answers early.
+func TestBenchLabExtras(t *testing.T) {
+	if err := lab.Available(); err != nil {
+		t.Skip(err)
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	p := benchProgram(t, "lab", "--scenario", "equal", "--transport", "direct,mptcp-optimistic", "--workload", "ttfb", "--runs", "1", "--out", dir)
+	if <-p.done; p.code != exitOK {
+		t.Fatalf("bench lab ended with %d:\n%s", p.code, p.err)
+	}
+	checkRuns(t, dir, "direct", "mptcp-optimistic")
 }
 
 // Ctrl-C keeps what is done.

@@ -67,6 +67,9 @@ func runBenchLive(ctx context.Context, e env, f benchFlags, file string) error {
 	for _, t := range benchTitles {
 		all = append(all, l.transport(t.name, t.title))
 	}
+	early := l.transport("mptcp"+optimistic, benchExtras[0].title)
+	early.Extra = true
+	all = append(all, early)
 	r, err := newRunner(e, f, all)
 	if err != nil {
 		return err
@@ -196,8 +199,9 @@ func (l *liveLines) path(p pathView) (configs.Path, error) {
 // the paths to use and the ports, which are its own.
 func (l *liveLines) text(transport string, order []int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "socks: {listen: \"127.0.0.1:0\"}\nadmin: {listen: \"127.0.0.1:0\"}\ndrain: 0s\ntransport: %s\nidentity: %q\n",
-		transport, absolute(l.cfg.Identity))
+	name, reply := benchSettings(transport)
+	fmt.Fprintf(&b, "socks: {listen: \"127.0.0.1:0\", reply: %s}\nadmin: {listen: \"127.0.0.1:0\"}\ndrain: 0s\ntransport: %s\nidentity: %q\n",
+		reply, name, absolute(l.cfg.Identity))
 	fmt.Fprintf(&b, "egress:\n  key: %s\n  address: [%s]\n", l.cfg.Egress.Key, quoted(l.cfg.Egress.Address))
 	if l.cfg.Session.Congestion != "" {
 		fmt.Fprintf(&b, "session: {congestion: %s}\n", l.cfg.Session.Congestion)

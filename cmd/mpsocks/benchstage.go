@@ -24,6 +24,15 @@ var benchTitles = []struct{ name, title string }{
 	{"tcp", "TLS over TCP, one path at a time"},
 }
 
+// optimistic ends the name of a transport that is measured with socks.reply: optimistic.
+const optimistic = "-optimistic"
+
+// benchExtras are there to look at one thing alone: what a proxy costs or saves.
+var benchExtras = []struct{ name, title string }{
+	{"mptcp" + optimistic, "our session, answering before the target has"},
+	{"direct", "TCP to the target without a proxy, the best path"},
+}
+
 // benchTransports are the transports that this program has. self is its own
 // file, which the stages start as client and egress.
 func benchTransports(self string) []bench.Transport {
@@ -32,6 +41,11 @@ func benchTransports(self string) []bench.Transport {
 		if transportKnown(t.name) {
 			all = append(all, benchTransport(t.name, self))
 		}
+	}
+	for _, t := range benchExtras {
+		extra := benchTransport(t.name, self)
+		extra.Title, extra.Extra = t.title, true
+		all = append(all, extra)
 	}
 	return all
 }
@@ -66,6 +80,9 @@ type benchStage struct {
 }
 
 func openBenchStage(ctx context.Context, e *bench.Env, transport, self string) (bench.Stage, error) {
+	if transport == "direct" {
+		return &directStage{lab: e.Lab, from: e.Lab.Path(e.Order[0]).ClientAddr()}, nil
+	}
 	if err := writeBenchConfigs(e, transport); err != nil {
 		return nil, err
 	}
@@ -86,8 +103,17 @@ func openBenchStage(ctx context.Context, e *bench.Env, transport, self string) (
 	return s, nil
 }
 
+// benchSettings are the values of transport and socks.reply for a transport as bench
+// calls it.
+func benchSettings(transport string) (name, reply string) {
+	if name, ok := strings.CutSuffix(transport, optimistic); ok {
+		return name, "optimistic"
+	}
+	return transport, "after-connect"
+}
+
 // writeBenchConfigs makes keys and both files. They are the same for every
-// transport but for its name.
+// transport but for its name and when it answers.
 func writeBenchConfigs(e *bench.Env, transport string) error {
 	client, err := upstream.NewIdentity()
 	if err != nil {
@@ -102,8 +128,9 @@ func writeBenchConfigs(e *bench.Env, transport string) error {
 		p := e.Lab.Path(i)
 		fmt.Fprintf(&paths, "  - {name: %q, source: %s}\n", p.Name(), p.ClientAddr())
 	}
-	clientText := fmt.Sprintf("socks: {listen: %q}\negress: {address: %q, key: %s}\nidentity: %s\ntransport: %s\npaths:\n%sadmin: {listen: off}\ndrain: 0s\n",
-		benchClientPort, benchEgress, egress.Public(), clientKey, transport, &paths)
+	name, reply := benchSettings(transport)
+	clientText := fmt.Sprintf("socks: {listen: %q, reply: %s}\negress: {address: %q, key: %s}\nidentity: %s\ntransport: %s\npaths:\n%sadmin: {listen: off}\ndrain: 0s\n",
+		benchClientPort, reply, benchEgress, egress.Public(), clientKey, name, &paths)
 	egressText := fmt.Sprintf("listen: %q\nquic: true\nidentity: %s\nclients: [{name: bench, key: %s}]\ntargets: {allow: [%s]}\nadmin: {listen: off}\ndrain: 0s\n",
 		benchEgress, egressKey, client.Public(), benchTargets)
 	return errors.Join(
