@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -19,6 +20,15 @@ const (
 	DefaultDrain       = 10 * time.Second
 )
 
+// Values of system_proxy.
+const (
+	SystemProxyOff   = "off"
+	SystemProxyPAC   = "pac"
+	SystemProxySocks = "socks"
+)
+
+var systemProxies = []string{SystemProxyOff, SystemProxyPAC, SystemProxySocks}
+
 // Client is the configuration of `mpsocks client`.
 type Client struct {
 	Source
@@ -31,7 +41,10 @@ type Client struct {
 	Memory    int64 // bytes for data on its way; 0: auto
 	Drain     time.Duration
 	Admin     Admin
-	Log       Log
+	// SystemProxy is how the system's proxy setting names the client while it
+	// runs: off, pac or socks.
+	SystemProxy string
+	Log         Log
 }
 
 // Socks is the local proxy port.
@@ -99,6 +112,8 @@ func ParseClient(name string, text []byte) (*Client, error) {
 		Drain:     DefaultDrain,
 		Admin:     Admin{Listen: DefaultClientAdmin},
 		Log:       Log{Level: "info", Format: "text"},
+
+		SystemProxy: SystemProxyOff,
 	}
 	d := newDecoder(name)
 	d.section(root, "", clientFields(c))
@@ -139,6 +154,7 @@ func clientFields(c *Client) []field {
 		{name: "memory", set: size(&c.Memory, 4<<20, 64<<30)},
 		{name: "drain", set: duration(&c.Drain, 0, time.Hour, false)},
 		{name: "admin", section: adminFields(&c.Admin)},
+		{name: "system_proxy", set: oneOf(&c.SystemProxy, systemProxies...)},
 		{name: "log", section: logFields(&c.Log)},
 	}
 }
@@ -171,9 +187,29 @@ func logFields(l *Log) []field {
 // checkClient looks at what no single setting shows.
 func (d *decoder) checkClient(c *Client) {
 	d.checkOpenPorts(c)
+	if err := c.CheckSystemProxy(c.SystemProxy); err != nil {
+		d.at("system_proxy", "%v", err)
+	}
 	d.required("egress.address", len(c.Egress.Address) > 0, "the HOST:PORT of the egress")
 	d.required("egress.key", c.Egress.Key != Key{}, "the public key of the egress")
 	d.required("identity", c.Identity != "", "the file with this client's private key")
+}
+
+// CheckSystemProxy says why the system's proxy setting cannot name this client in a
+// way that system_proxy has.
+func (c *Client) CheckSystemProxy(how string) error {
+	switch {
+	case how == SystemProxyOff:
+	case how != SystemProxyPAC && how != SystemProxySocks:
+		return fmt.Errorf("must be one of %s, not %q", strings.Join(systemProxies, ", "), how)
+	case !slices.ContainsFunc(c.Socks.Listen, func(l string) bool { _, isUnix := UnixSocket(l); return !isUnix }):
+		return errors.New("needs an address with a port in socks.listen; desktops know no unix sockets")
+	case how == SystemProxyPAC && c.Admin.Listen == "":
+		return errors.New("pac needs admin.listen, where the file comes from, and it is off")
+	case how == SystemProxySocks && c.Socks.Users != nil:
+		return errors.New("socks is not possible with socks.users: programs have no password for a SOCKS proxy of the system; pac is")
+	}
+	return nil
 }
 
 // checkOpenPorts refuses a port that lets everybody in.

@@ -31,6 +31,8 @@ func TestClientDefaults(t *testing.T) {
 		Drain:     10 * time.Second,
 		Admin:     Admin{Listen: "127.0.0.1:1090"},
 		Log:       Log{Level: "info", Format: "text"},
+
+		SystemProxy: "off",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults = %+v, want %+v", c, want)
@@ -93,7 +95,7 @@ func TestClientProblems(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"typo", "socks: {lisen: x}", `client.yaml:1:9: socks.lisen: is not a known key; did you mean "listen"?`},
 		{"swapped", "idnetity: x", `client.yaml:1:1: idnetity: is not a known key; did you mean "identity"?`},
-		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, session, memory, drain, admin, log"},
+		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, session, memory, drain, admin, system_proxy, log"},
 		{"twice", "transport: tcp\ntransport: tcp", "client.yaml:2:1: transport: is given a second time; first on line 1"},
 		{"not a section", "socks: 127.0.0.1:1080", "client.yaml:1:8: socks: must be a section of keys (listen, socket_mode, allow_clients, users, reply), not text"},
 		{"no value", "transport:", "client.yaml:1:1: transport: has no value; want one of mptcp, kernel, quic, quic-multi, tcp, or remove the line for the default"},

@@ -23,10 +23,7 @@ func benchCmd(e env) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(benchLabCmd(e), benchLiveCmd(e), benchReportCmd(e), benchCompareCmd(e))
-	for _, sub := range c.Commands() {
-		sub.Args = usageArgs(sub.Args)
-	}
-	return c
+	return withUsageArgs(c)
 }
 
 // labEmulatorEnv is in the environment of this program when the path laboratory

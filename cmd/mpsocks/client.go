@@ -11,29 +11,39 @@ import (
 )
 
 func clientCmd(e env) *cobra.Command {
-	var file string
+	var file, system string
 	c := &cobra.Command{
 		Use:   "client -c FILE",
 		Short: "Run the client: the local proxy port",
 		Long: "client opens the local proxy port and keeps a session with the egress over all paths. It logs\n" +
 			"`ready` when the port is open; SIGTERM or Ctrl-C lets connections finish, a second one does not.",
-		Example: "  mpsocks client -c client.yaml",
+		Example: "  mpsocks client -c client.yaml\n  mpsocks client -c client.yaml --system-proxy",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need(c, "config", file); err != nil {
 				return err
 			}
-			return runClient(c.Context(), e, file)
+			return runClient(c.Context(), e, file, system)
 		},
 	}
 	configFlag(c, &file, "the client's configuration")
+	c.Flags().StringVar(&system, "system-proxy", "", "set the system's proxy while it runs: pac, socks or off (default system_proxy of the file)")
+	c.Flags().Lookup("system-proxy").NoOptDefVal = configs.SystemProxyPAC
 	return c
 }
 
-func runClient(ctx context.Context, e env, file string) error {
+// runClient runs a client. system is the value of system_proxy to take instead of the
+// file's, unless it is empty.
+func runClient(ctx context.Context, e env, file, system string) error {
 	cfg, err := configs.LoadClient(file)
 	if err != nil {
 		return err
+	}
+	if system != "" {
+		if err := cfg.CheckSystemProxy(system); err != nil {
+			return usagef("--system-proxy: %w", err)
+		}
+		cfg.SystemProxy = system
 	}
 	parts, err := newClientParts(cfg)
 	if err != nil {
@@ -44,17 +54,25 @@ func runClient(ctx context.Context, e env, file string) error {
 		return err
 	}
 	defer log.Close(logFlush)
+	desk := openDesktop(ctx, e, log.Logger)
 	side, err := openClient(parts, log.Logger)
 	if err != nil {
 		return err
 	}
 	loops, err := side.start(ctx)
+	if err == nil {
+		err = desk.set(ctx, cfg.SystemProxy, side)
+	}
 	if err != nil {
 		side.stop(ended())
 		return err
 	}
 	log.Info("ready", side.ready()...)
-	s := service{log: log.Logger, drain: cfg.Drain, serve: loops, stop: side.stop}
+	stop := func(ctx context.Context) {
+		desk.release(ctx) // before the port closes, so that no program is sent to nobody
+		side.stop(ctx)
+	}
+	s := service{log: log.Logger, drain: cfg.Drain, serve: loops, stop: stop}
 	return s.run(ctx, e.signals)
 }
 

@@ -75,7 +75,12 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 		}
 		c.listeners = append(c.listeners, ln)
 	}
-	if c.admin, err = openAdmin(p.admin, func() any { return c.up.Status() }, log); err != nil {
+	pac, err := pacFile(addressesOf(c.listeners), len(p.front.Users) > 0)
+	if err != nil {
+		c.stop(ended())
+		return nil, err
+	}
+	if c.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return c.up.Status() }, PAC: pac, Logger: log}); err != nil {
 		c.stop(ended())
 		return nil, err
 	}
@@ -120,7 +125,10 @@ func (c *clientSide) ready() []any {
 }
 
 // addrs lists where listeners listen.
-func addrs(listeners []net.Listener) string {
+func addrs(listeners []net.Listener) string { return strings.Join(addressesOf(listeners), ",") }
+
+// addressesOf are where listeners listen, as socks.listen has it.
+func addressesOf(listeners []net.Listener) []string {
 	all := make([]string, len(listeners))
 	for i, ln := range listeners {
 		all[i] = ln.Addr().String()
@@ -128,7 +136,7 @@ func addrs(listeners []net.Listener) string {
 			all[i] = "unix:" + all[i]
 		}
 	}
-	return strings.Join(all, ",")
+	return all
 }
 
 // listenLocal opens what programs connect to: a port or a unix socket.
@@ -148,11 +156,12 @@ func listenTCP(addr string) (net.Listener, error) {
 }
 
 // openAdmin opens the admin port, if there is to be one.
-func openAdmin(listen string, status func() any, log *slog.Logger) (*admin.Server, error) {
+func openAdmin(listen string, cfg admin.Config) (*admin.Server, error) {
 	if listen == "" {
 		return nil, nil
 	}
-	s, err := admin.New(admin.Config{Listen: listen, Status: status, Logger: log})
+	cfg.Listen = listen
+	s, err := admin.New(cfg)
 	if err != nil {
 		return nil, &portError{"admin.listen", err}
 	}

@@ -68,7 +68,7 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 		e.stop(ended())
 		return nil, &portError{"listen", err}
 	}
-	if e.admin, err = openAdmin(p.admin, func() any { return e.up.Status() }, log); err != nil {
+	if e.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return e.up.Status() }, Logger: log}); err != nil {
 		e.stop(ended())
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,14 +28,19 @@ type result struct {
 func mpsocks(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, env{in: strings.NewReader(stdin), out: &out, err: &errs})
+	code := run(t.Context(), args, env{in: strings.NewReader(stdin), out: &out, err: &errs, desktop: noDesktop})
 	return result{code, out.String(), errs.String()}
 }
+
+// noDesktop is a machine without a system proxy: tests must not touch that of the
+// machine that they run on.
+func noDesktop() (desktop, error) { return nil, errors.New("no desktop here") }
 
 // daemon is a command that runs until it is told to stop.
 type daemon struct {
 	signals  chan os.Signal
 	out, err *watched
+	desktop  func() (desktop, error)
 	done     chan struct{} // closed when it has ended
 	code     int           // to be read after done
 }
@@ -42,7 +48,13 @@ type daemon struct {
 // launch starts a command line and stops it, if the test did not, at the end.
 func launch(t *testing.T, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{signals: make(chan os.Signal, 2), out: newWatched(), err: newWatched(), done: make(chan struct{})}
+	return launchOn(t, noDesktop, args...)
+}
+
+// launchOn is launch on a machine with a system proxy.
+func launchOn(t *testing.T, desktop func() (desktop, error), args ...string) *daemon {
+	t.Helper()
+	d := &daemon{signals: make(chan os.Signal, 2), out: newWatched(), err: newWatched(), desktop: desktop, done: make(chan struct{})}
 	go d.run(args)
 	t.Cleanup(func() { d.stop() })
 	return d
@@ -50,7 +62,7 @@ func launch(t *testing.T, args ...string) *daemon {
 
 func (d *daemon) run(args []string) {
 	defer close(d.done)
-	d.code = run(context.Background(), args, env{in: strings.NewReader(""), out: d.out, err: d.err, signals: d.signals})
+	d.code = run(context.Background(), args, env{in: strings.NewReader(""), out: d.out, err: d.err, signals: d.signals, desktop: d.desktop})
 	d.out.end()
 	d.err.end()
 }

@@ -92,7 +92,7 @@ func frontConfig(c *configs.Client) socks.FrontConfig {
 
 // credential marks a password as one, unless it is marked or a bcrypt hash.
 func credential(secret string) string {
-	if strings.HasPrefix(secret, "$2") || strings.HasPrefix(secret, "plain:") {
+	if isHash(secret) || strings.HasPrefix(secret, "plain:") {
 		return secret
 	}
 	return "plain:" + secret

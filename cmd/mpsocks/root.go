@@ -17,9 +17,10 @@ import (
 type env struct {
 	in       io.Reader
 	out, err io.Writer
-	signals  <-chan os.Signal // asks a running client or egress to stop
-	color    bool             // err is a terminal
-	name     string           // what the program was started as; empty: mpsocks
+	signals  <-chan os.Signal        // asks a running client or egress to stop
+	color    bool                    // err is a terminal
+	name     string                  // what the program was started as; empty: mpsocks
+	desktop  func() (desktop, error) // nil: that of this machine
 }
 
 // command is how to start the program again, in a shell.
@@ -92,12 +93,19 @@ func newRoot(e env) *cobra.Command {
 	})
 	root.AddCommand(
 		clientCmd(e), egressCmd(e), demoCmd(e), initCmd(e), joinCmd(e),
-		checkCmd(e), statusCmd(e), pathsCmd(e), benchCmd(e), versionCmd(e),
+		checkCmd(e), statusCmd(e), pathsCmd(e), systemProxyCmd(e), envCmd(e), userCmd(e), benchCmd(e), versionCmd(e),
 	)
-	for _, c := range append(root.Commands(), root) {
-		c.Args = usageArgs(c.Args)
+	root.Args = usageArgs(root.Args)
+	return withUsageArgs(root)
+}
+
+// withUsageArgs makes mistakes with positional arguments of the verbs below c usage
+// errors.
+func withUsageArgs(c *cobra.Command) *cobra.Command {
+	for _, sub := range c.Commands() {
+		sub.Args = usageArgs(sub.Args)
 	}
-	return root
+	return c
 }
 
 // usageArgs makes mistakes with positional arguments usage errors.

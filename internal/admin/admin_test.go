@@ -111,8 +111,15 @@ func TestPAC(t *testing.T) {
 			t.Errorf("type %q", got)
 		}
 	}
-	if code, _, _ := ask(t, "GET", start(t, Config{Status: status}), PACPath, ""); code != 404 {
+	if err := HasPAC(t.Context(), addr); err != nil {
+		t.Errorf("HasPAC = %v", err)
+	}
+	addr = start(t, Config{Status: status})
+	if code, _, _ := ask(t, "GET", addr, PACPath, ""); code != 404 {
 		t.Errorf("without a file: %d, want 404", code)
+	}
+	if err := HasPAC(t.Context(), addr); err == nil {
+		t.Error("HasPAC without a file = nil, want an error")
 	}
 }
 

@@ -21,6 +21,20 @@ const (
 // JSON it answers. No proxy is used, whatever the environment says: the
 // environment often names the very program that is asked.
 func Fetch(ctx context.Context, addr, path string) (json.RawMessage, error) {
+	body, err := fetch(ctx, addr, path)
+	if err == nil && !json.Valid(body) {
+		return nil, fmt.Errorf("ask %s: what answers there is not mpsocks", addr)
+	}
+	return body, err
+}
+
+// HasPAC says why the admin port at addr has no proxy auto-configuration file.
+func HasPAC(ctx context.Context, addr string) error {
+	_, err := fetch(ctx, addr, PACPath)
+	return err
+}
+
+func fetch(ctx context.Context, addr, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	tr := &http.Transport{DisableKeepAlives: true}
@@ -40,8 +54,6 @@ func Fetch(ctx context.Context, addr, path string) (json.RawMessage, error) {
 		return nil, fmt.Errorf("ask %s: %w", addr, err)
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("ask %s: %s: %.200s", addr, resp.Status, strings.TrimSpace(string(body)))
-	case !json.Valid(body):
-		return nil, fmt.Errorf("ask %s: what answers there is not mpsocks", addr)
 	}
 	return body, nil
 }

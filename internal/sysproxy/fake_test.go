@@ -174,7 +174,7 @@ func (r *fakeRegistry) refresh() error {
 func manage(t *testing.T, all ...desktop) *Manager {
 	t.Helper()
 	return &Manager{
-		desktops: all, file: filepath.Join(t.TempDir(), "deep", "state.json"),
+		find: func() []desktop { return all }, file: filepath.Join(t.TempDir(), "deep", "state.json"),
 		answers: func(context.Context, string) bool { return false },
 	}
 }

@@ -68,9 +68,9 @@ type desktop interface {
 
 // Manager sets the proxy of the desktops of this machine.
 type Manager struct {
-	desktops []desktop
-	file     string // of the state
-	answers  func(ctx context.Context, address string) bool
+	find    func() []desktop // asked when there is something to do
+	file    string           // of the state
+	answers func(ctx context.Context, address string) bool
 }
 
 // errNoDesktop is a machine whose programs look nowhere that is known.
@@ -82,12 +82,13 @@ func New() (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("system proxy: %w", err)
 	}
-	return &Manager{desktops: desktops(system{}), file: file, answers: dials}, nil
+	return &Manager{find: func() []desktop { return desktops(system{}) }, file: file, answers: dials}, nil
 }
 
 // On has programs go to t. When it fails, what was there before is there again.
 func (m *Manager) On(ctx context.Context, t Target, by Owner) error {
-	if len(m.desktops) == 0 {
+	desktops := m.find()
+	if len(desktops) == 0 {
 		return errNoDesktop
 	}
 	old, err := m.load()
@@ -105,7 +106,7 @@ func (m *Manager) On(ctx context.Context, t Target, by Owner) error {
 		}
 	}
 	s := &state{Owner: by, Proxy: net.JoinHostPort(t.Host, t.Port)}
-	for _, d := range m.desktops {
+	for _, d := range desktops {
 		now, err := d.read(ctx)
 		if err != nil {
 			return fmt.Errorf("system proxy: %s: %w", d.name(), err)
@@ -115,7 +116,7 @@ func (m *Manager) On(ctx context.Context, t Target, by Owner) error {
 	if err := m.save(s); err != nil {
 		return err
 	}
-	if err := m.apply(ctx, s); err != nil {
+	if err := apply(ctx, desktops, s); err != nil {
 		_, undo := m.Off(context.WithoutCancel(ctx))
 		return errors.Join(err, undo)
 	}
@@ -145,8 +146,8 @@ func changes(d desktop, t Target, now values) []change {
 }
 
 // apply makes the changes of s, and looks whether they have been made.
-func (m *Manager) apply(ctx context.Context, s *state) error {
-	for i, d := range m.desktops {
+func apply(ctx context.Context, desktops []desktop, s *state) error {
+	for i, d := range desktops {
 		for _, c := range s.Desktops[i].Changes {
 			if err := d.write(ctx, c.Key, c.To); err != nil {
 				return fmt.Errorf("system proxy: %s: set %s: %w", d.name(), c.Key, err)
@@ -188,8 +189,9 @@ func (m *Manager) Off(ctx context.Context) (Restored, error) {
 		return Restored{}, err
 	}
 	r := Restored{Any: true}
+	desktops := m.find()
 	for _, c := range s.Desktops {
-		d := m.desktop(c.Name)
+		d := named(desktops, c.Name)
 		if d == nil {
 			return r, fmt.Errorf("system proxy: cannot restore %s from here: its commands are not found; the former values stand in %s", c.Name, m.file)
 		}
@@ -224,8 +226,8 @@ func restore(ctx context.Context, d desktop, all []change) (left []string, err e
 	return left, d.announce(ctx)
 }
 
-func (m *Manager) desktop(name string) desktop {
-	for _, d := range m.desktops {
+func named(desktops []desktop, name string) desktop {
+	for _, d := range desktops {
 		if d.name() == name {
 			return d
 		}
@@ -264,7 +266,8 @@ type Line struct {
 
 // Status says how every desktop is set.
 func (m *Manager) Status(ctx context.Context) ([]Line, error) {
-	if len(m.desktops) == 0 {
+	desktops := m.find()
+	if len(desktops) == 0 {
 		return nil, errNoDesktop
 	}
 	s, err := m.load()
@@ -272,7 +275,7 @@ func (m *Manager) Status(ctx context.Context) ([]Line, error) {
 		return nil, err
 	}
 	var lines []Line
-	for _, d := range m.desktops {
+	for _, d := range desktops {
 		now, err := d.read(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("system proxy: %s: %w", d.name(), err)

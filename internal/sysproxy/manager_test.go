@@ -202,12 +202,12 @@ func TestFailingOff(t *testing.T) {
 	if _, err := m.Off(t.Context()); err == nil || !strings.Contains(err.Error(), m.file) {
 		t.Errorf("Off = %v, want an error that names the state file", err)
 	}
-	all := m.desktops
-	m.desktops = nil
+	all := m.find
+	m.find = func() []desktop { return nil }
 	if _, err := m.Off(t.Context()); err == nil || !strings.Contains(err.Error(), "GNOME") {
 		t.Errorf("Off without the desktop = %v", err)
 	}
-	f.refuse, m.desktops = "", all
+	f.refuse, m.find = "", all
 	if _, err := m.Off(t.Context()); err != nil || !maps.Equal(f.store, before) {
 		t.Errorf("Off = %v, %v", err, f.store)
 	}
