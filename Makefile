@@ -19,7 +19,7 @@ STATICCHECK := bin/tools/staticcheck-v0.8.2
 GOFUMPT     := bin/tools/gofumpt-v0.12.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench gobench check format vet staticcheck cross tidy docker clean FORCE
+.PHONY: help build run test clients race fuzz bench gobench check format vet staticcheck cross tidy docker clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ run: build ## build, and run client and egress on this machine to try it
 
 test: ## the whole suite
 	$(GO) test -timeout 6m $(PKG)
+
+# Programs that are not installed are skipped, with the name of their Debian package.
+clients: ## curl, browsers, ssh and others through the local port, as a table; Linux, root or user namespaces
+	MPSOCKS_CLIENTS=1 $(GO) test -count 1 -v -timeout 20m -run '^TestClients$$' ./cmd/mpsocks
 
 # The long simulations of the core have no second goroutine: -short leaves most of them to make test.
 race: ## the suite under the race detector
