@@ -115,3 +115,39 @@ func TestHandleInfoCongestion(t *testing.T) {
 		t.Error("losses of a full queue counted")
 	}
 }
+
+// A path that has little to do keeps its window by rate-based control; a long transfer gets loss-based control back.
+func TestRest(t *testing.T) {
+	const rtt = 30 * ms
+	wide, narrow := float64(restWindow), float64(restWindow-1)
+	type record struct {
+		at          Instant
+		n, inFlight int
+	}
+	for name, tc := range map[string]struct {
+		window  float64
+		records []record
+		want    bool
+	}{
+		"a request after silence":            {wide, []record{{time.Second, 1000, 0}, {2 * time.Second, 1000, 0}}, true},
+		"the window is small":                {narrow, []record{{time.Second, 1000, 0}, {2 * time.Second, 1000, 0}}, false},
+		"a probe after silence":              {wide, []record{{time.Second, 1000, 0}, {2 * time.Second, 0, 0}}, true},
+		"one record follows another":         {wide, []record{{time.Second, 1000, 1}, {time.Second + 10*ms, 1000, 0}}, false},
+		"a transfer after silence":           {wide, []record{{time.Second, 1000, 0}, {time.Second + 400*ms, 1000, 9000}}, true},
+		"a long transfer after silence":      {wide, []record{{time.Second, 1000, 0}, {time.Second + 600*ms, 1000, 9000}}, false},
+		"a transfer that pauses for a while": {wide, []record{{time.Second, 1000, 0}, {time.Second + 600*ms, 1000, 9000}, {2 * time.Second, 1000, 0}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rest{last: time.Second - 10*ms}
+			if tc.records[0].inFlight == 0 {
+				r.last = 0
+			}
+			for _, x := range tc.records {
+				r.send(x.at, x.n, x.inFlight, tc.window, rtt)
+			}
+			if r.resting != tc.want {
+				t.Errorf("resting = %v, want %v", r.resting, tc.want)
+			}
+		})
+	}
+}
