@@ -33,8 +33,10 @@ type losses struct {
 }
 
 const (
-	lossMemory   = 3000 * segment       // octets after which a loss counts for a third
-	lossEnough   = 2.5                  // score: in the long run one lost packet in 1,200
+	lossMemory   = 3000 * segment // octets after which a loss counts for a third
+	lossEnough   = 2.5            // score: in the long run one lost packet in 1,200
+	lossOnce     = 0.9            // score on a path whose round trip is longTrip or more: there loss-based control takes many seconds to recover from each
+	longTrip     = 60 * time.Millisecond
 	lossOver     = 32 << 20             // octets without a loss until the path counts as clean again; twice that each time it was wrong
 	lossReturns  = 5                    // doublings
 	queueIsShort = 4                    // a fourth of the lowest round-trip time,
@@ -63,7 +65,7 @@ func (l *losses) look(now Instant, info PathInfo, span Instant, quiet bool) {
 		l.since = 0
 	}
 	switch {
-	case l.kind == LossBased && l.score >= lossEnough:
+	case l.kind == LossBased && (l.score >= lossEnough || span >= longTrip && l.score >= lossOnce):
 		l.kind = RateBased
 	case l.kind == RateBased && l.since >= lossOver<<min(l.returns, lossReturns):
 		l.kind, l.score, l.returns = LossBased, 0, l.returns+1

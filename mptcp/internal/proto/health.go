@@ -106,6 +106,9 @@ func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 	}
 	if info.DeliveryRate > 0 {
 		sf.rate.ceiling.raise(now, info.DeliveryRate)
+		if sf.losses.kind == RateBased && !sf.rest.resting {
+			sf.rate.sample(now, info.DeliveryRate, false) // reports come late and in clumps there
+		}
 	}
 	if info.RTT > 0 && sf.state == Up {
 		before := sf.losses.kind

@@ -29,6 +29,7 @@ const (
 	jitterSpan  = time.Millisecond      // queued beyond what records and jitter ask for, for schedulers on the way
 	jitterMost  = 30 * time.Millisecond // jitter that is made up for, on a short path; a fourth of a long one's round trip
 	initialRoom = 10 * segment          // in flight before anything is known: RFC 6928's initial window
+	repairTrips = 8                     // round trips' worth in flight where packets are lost at random: nothing is reported while one is repaired, and there is always one; the kernel keeps the queue short
 	leastRoom   = 4 * segment           // in flight on the slowest path: TCP's fast retransmission needs that many
 )
 
@@ -132,6 +133,8 @@ func (h *health) limit(record int) int {
 	switch {
 	case h.drainTo != 0:
 		span = h.minRTT * 3 / 4
+	case h.losses.kind == RateBased:
+		span = repairTrips * h.minRTT
 	case h.ramping && h.queuedAt != 0: // enough, it seems: what is under way will tell
 		span = h.minRTT + h.minRTT/4 + 2*seconds(float64(record)/rate) + jitterSpan
 	case h.ramping:
@@ -145,9 +148,6 @@ func (h *health) limit(record int) int {
 			gap *= ackEvery // closer together, not every one is answered
 		}
 		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, max(h.minRTT/4, jitterMost)) + jitterSpan
-		if h.losses.kind == RateBased { // nothing is reported while a lost packet is repaired, and there is always one; the kernel keeps the queue short
-			span += h.minRTT
-		}
 	}
 	return max(int(rate*span.Seconds()), leastRoom)
 }
