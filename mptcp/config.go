@@ -36,7 +36,7 @@ type Config struct {
 	// Congestion is the name of the kernel's congestion control for subflows, such as "cubic" or "bbr". A name the kernel does not have, or does not let
 	// this user choose, is logged and has no effect. CongestionAuto takes cubic, and bbr on paths that lose packets at random. Empty: the system's default.
 	Congestion string
-	// Scheduler is the name of the scheduling policy: "earliest" (default) or "pull".
+	// Scheduler is the name of the policy that decides which path carries what is new: one of Schedulers. Empty, or none of them: the first.
 	Scheduler string
 	// PathPolicy is the name of the path policy: "default" or "ondemand".
 	PathPolicy string
@@ -101,10 +101,13 @@ func (c *Config) hello(memory int) wire.Hello {
 	return h
 }
 
+// Schedulers returns the names of the scheduling policies, the default first. See docs/scheduling.md for what each of them does.
+func Schedulers() []string { return sched.Names() }
+
 func (c *Config) scheduler() sched.Policy {
 	p, ok := sched.ByName(c.Scheduler)
 	if !ok {
-		return sched.Earliest{}
+		p, _ = sched.ByName("")
 	}
 	return p
 }

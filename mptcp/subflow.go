@@ -184,7 +184,7 @@ func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
 		if ok {
 			sf.txBytes += uint64(len(rec))
 			sf.followCongestion() // before the kernel sees that the connection idled
-			if s.core.Overflows(sf.core) {
+			if s.core.HandsOver(sf.core) {
 				for _, other := range s.subs {
 					other.wakeWriter()
 				}

@@ -3,6 +3,9 @@
 //
 // A policy is pure: it is given a picture of all subflows and of the work, keeps no state between calls, reads no clock and takes no
 // lock. TestPolicy in this package is the conformance test every policy must pass.
+//
+// Where new octets go is all that a policy decides. How much may be in flight on a path, which stream comes first, and what is sent
+// again because its path is gone, silent or late is the session's, and the same whatever the policy.
 package sched
 
 import "time"
@@ -44,12 +47,16 @@ type Path struct {
 	Suspect bool
 	// Saturated: as much is in flight on it as it should have.
 	Saturated bool
+	// Busy: it was given a record and has not asked for the next one, mostly because its socket has no room.
+	Busy bool
 	// Rate is the estimated delivery rate in octets per second, above 0.
 	Rate float64
 	// MinRTT is the lowest round-trip time seen; SRTT the smoothed one, queues included.
 	MinRTT, SRTT time.Duration
-	// InFlight is how many octets were given to it and are not yet known to have arrived.
-	InFlight int
+	// InFlight is how many octets were given to it and are not yet known to have arrived, Window how many may be.
+	InFlight, Window int
+	// Turn grows with every record that any path is given: this path's last one. Zero: it never had one.
+	Turn uint64
 }
 
 // Arrival returns how long it takes until n more octets, given to p now, have arrived at the peer: the wait behind what is in flight
@@ -67,6 +74,10 @@ type Job struct {
 	Chunk int
 	// Backlog is how many octets wait that compete with them, these included.
 	Backlog int
+	// Window is how many octets their stream may have under way, those that are included; 0: what it may has been counted before.
+	Window int
+	// Copy: another subflow carries these octets already. Nothing waits for a copy, and nobody needs it unless that one fails.
+	Copy bool
 }
 
 // Verdict is an answer of a policy.
@@ -81,54 +92,56 @@ const (
 	HeldRole
 	// HeldSuspect: the path does not answer and another one does.
 	HeldSuspect
+	// HeldFar: a path with a lower round-trip time has room.
+	HeldFar
+	// HeldWindow: the chunk would keep part of the stream's window for longer than a faster path takes to fill the rest.
+	HeldWindow
+	// HeldTurn: a path that has waited longer has room.
+	HeldTurn
+	// HeldCopy: another subflow carries it.
+	HeldCopy
 )
 
-// String returns the reason for people.
-func (v Verdict) String() string {
-	return [...]string{"sending", "held: other paths deliver sooner", "standby: better paths are not saturated", "suspect: no answer"}[min(v, HeldSuspect)]
+var verdicts = [...]string{
+	"sending", "held: other paths deliver sooner", "standby: better paths are not saturated", "suspect: no answer",
+	"held: a nearer path has room", "held: would block the window", "held: another path's turn", "idle: carried elsewhere",
 }
 
-// A Policy decides. Decide is called with i, the index in paths of the subflow that asks; paths has every subflow of the session that
-// could carry data. The slice is the caller's and valid during the call only.
+// String returns the reason for people.
+func (v Verdict) String() string { return verdicts[min(int(v), len(verdicts)-1)] }
+
+// A Policy decides. Decide is called with i, the index in paths of the subflow that asks, and which therefore has room; paths has every subflow
+// of the session that could carry data. The slice is the caller's and valid during the call only.
 //
-// Every policy must answer Send when i is the only path that is neither Suspect nor of role Never, and must not answer Send for a Backup path
-// while a better one works; a session may therefore rely on progress while any path lives.
+// Every policy must answer as Admit does where Admit refuses, so that roles hold. For what is no copy it must answer Send when i is the only path
+// that Admit allows, and to at least one of those that Admit allows if none of them is Saturated or Busy. A session may therefore rely on progress
+// while any path lives.
+//
+// A path held by HeldFar is asked again when another one becomes Saturated, by HeldTurn when another one was given a record, by any verdict
+// whenever something arrives or is written.
 type Policy interface {
 	Name() string
 	Decide(i int, paths []Path, job Job) Verdict
 }
 
-// ByName returns the policy called name ("earliest", "pull"); ok is false if there is none.
-func ByName(name string) (Policy, bool) {
-	switch name {
-	case "", "earliest":
-		return Earliest{}, true
-	case "pull":
-		return Pull{}, true
-	default:
-		return nil, false
+// policies are those there are; the first is the default.
+var policies = []Policy{Earliest{}, MinRTT{}, BLEST{}, RoundRobin{}, Redundant{}}
+
+// Names returns what policies are called: "ect", "minrtt", "blest", "roundrobin", "redundant". The first is the default.
+func Names() []string {
+	names := make([]string, len(policies))
+	for i, p := range policies {
+		names[i] = p.Name()
 	}
+	return names
 }
 
-// admit applies what every policy obeys: roles and suspicion.
-func admit(i int, paths []Path) Verdict {
-	p := &paths[i]
-	if p.Role == Never {
-		return HeldRole
-	}
-	for j := range paths {
-		q := &paths[j]
-		if j == i || q.Suspect || q.Role == Never {
-			continue
-		}
-		switch {
-		case p.Suspect:
-			return HeldSuspect
-		case p.Role == Backup && q.Role < Backup:
-			return HeldRole
-		case p.Role == Secondary && q.Role == Primary && !q.Saturated:
-			return HeldRole
+// ByName returns the policy called name, the default for ""; ok is false if there is none.
+func ByName(name string) (p Policy, ok bool) {
+	for _, p := range policies {
+		if name == "" || p.Name() == name {
+			return p, true
 		}
 	}
-	return Send
+	return nil, false
 }

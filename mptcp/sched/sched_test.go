@@ -2,19 +2,22 @@ package sched
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
 
 const mbit = 1e6 / 8
 
+// path returns a path with as much room as its rate and round-trip time ask for.
 func path(rateMbit float64, rtt time.Duration) Path {
-	return Path{Rate: rateMbit * mbit, MinRTT: rtt, SRTT: rtt}
+	rate := rateMbit * mbit
+	return Path{Rate: rate, MinRTT: rtt, SRTT: rtt, Window: int(rate * rtt.Seconds())}
 }
 
 // TestPolicy is the conformance test: what a session relies on whatever the policy.
 func TestPolicy(t *testing.T) {
-	for _, name := range []string{"earliest", "pull"} {
+	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			p, ok := ByName(name)
 			if !ok || p.Name() != name {
@@ -22,7 +25,7 @@ func TestPolicy(t *testing.T) {
 			}
 			rng := rand.New(rand.NewPCG(1, 2))
 			for range 20000 {
-				checkPolicy(t, p, randomPaths(rng), Job{Chunk: 1 + rng.IntN(65535), Backlog: 1 + rng.IntN(1<<24)})
+				checkPolicy(t, p, randomPaths(rng), randomJob(rng))
 			}
 		})
 	}
@@ -30,104 +33,125 @@ func TestPolicy(t *testing.T) {
 
 func randomPaths(rng *rand.Rand) []Path {
 	paths := make([]Path, 1+rng.IntN(5))
+	crowded := rng.IntN(2) == 0
 	for i := range paths {
 		paths[i] = path(0.01+rng.Float64()*500, time.Duration(1+rng.IntN(800))*time.Millisecond)
 		paths[i].Role = Role(rng.IntN(4))
 		paths[i].Suspect = rng.IntN(4) == 0
-		paths[i].Saturated = rng.IntN(2) == 0
+		paths[i].Saturated = crowded && rng.IntN(2) == 0
+		paths[i].Busy = crowded && rng.IntN(3) == 0
 		paths[i].InFlight = rng.IntN(1 << 22)
+		paths[i].Turn = rng.Uint64N(4)
 	}
 	return paths
 }
 
+func randomJob(rng *rand.Rand) Job {
+	j := Job{Chunk: 1 + rng.IntN(65535), Backlog: 1 + rng.IntN(1<<24), Copy: rng.IntN(4) == 0}
+	if rng.IntN(2) == 0 {
+		j.Window = 1 + rng.IntN(1<<23)
+	}
+	return j
+}
+
 func checkPolicy(t *testing.T, p Policy, paths []Path, job Job) {
 	t.Helper()
-	good, better := 0, false
-	for _, q := range paths {
-		if !q.Suspect && q.Role != Never {
-			good++
-			better = better || q.Role < Backup
-		}
-	}
-	sends := 0
-	for i, q := range paths {
+	var allowed, sent []int
+	free := true
+	for i := range paths {
 		v := p.Decide(i, paths, job)
 		if w := p.Decide(i, paths, job); v != w {
 			t.Fatalf("Decide(%d, %+v, %+v) = %v, then %v", i, paths, job, v, w)
 		}
 		if v == Send {
-			sends++
+			sent = append(sent, i)
 		}
-		switch {
-		case q.Role == Never && v == Send:
-			t.Fatalf("Decide(%d, %+v) sends on a path of role never", i, paths)
-		case good == 1 && !q.Suspect && q.Role != Never && v != Send:
-			t.Fatalf("Decide(%d, %+v) = %v on the only path", i, paths, v)
-		case q.Role == Backup && better && v == Send:
-			t.Fatalf("Decide(%d, %+v) sends on a backup path beside a better one", i, paths)
+		switch rule := Admit(i, paths); {
+		case rule == Send:
+			allowed = append(allowed, i)
+			free = free && !paths[i].Saturated && !paths[i].Busy
+		case v != rule:
+			t.Fatalf("Decide(%d, %+v, %+v) = %v, Admit answers %v", i, paths, job, v, rule)
 		}
 	}
-	if good > 0 && sends == 0 && !anySaturated(paths) {
-		t.Fatalf("Decide(%+v, %+v): no path may send", paths, job)
+	switch {
+	case job.Copy || len(sent) > 0:
+	case len(allowed) == 1:
+		t.Fatalf("Decide(%d, %+v, %+v) holds the only path", allowed[0], paths, job)
+	case len(allowed) > 0 && free:
+		t.Fatalf("Decide(%+v, %+v): no path may send, of %v", paths, job, allowed)
 	}
 }
 
-func anySaturated(paths []Path) bool {
-	for _, q := range paths {
-		if q.Saturated {
-			return true
-		}
-	}
-	return false
-}
-
-func TestEarliest(t *testing.T) {
-	fast, slow := path(50, 20*time.Millisecond), path(10, 400*time.Millisecond)
-	for _, tc := range []struct {
-		name    string
-		backlog int
-		busy    int // octets in flight on the fast path
-		want    Verdict
-	}{
-		{"a click stays on the fast path", 1000, 0, HeldSlow},
-		{"a short file stays on the fast path", 500_000, 0, HeldSlow},
-		{"a long file uses both", 4_000_000, 0, Send},
-		{"a short one too when the fast path is deep in debt", 500_000, 2_000_000, Send},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			f := fast
-			f.InFlight = tc.busy
-			paths := []Path{f, slow}
-			if got := (Earliest{}).Decide(1, paths, Job{Chunk: 1400, Backlog: tc.backlog}); got != tc.want {
-				t.Errorf("slow path: got %v, want %v", got, tc.want)
-			}
-			if got := (Earliest{}).Decide(0, paths, Job{Chunk: 1400, Backlog: tc.backlog}); got != Send {
-				t.Errorf("fast path: got %v, want %v", got, Send)
+// TestPoliciesGetDone places octets as a session does, path by path as each has room, until all are placed: nobody may wait for a path that
+// waits as well.
+func TestPoliciesGetDone(t *testing.T) {
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			p, _ := ByName(name)
+			paths := []Path{path(50, 20*time.Millisecond), path(10, 80*time.Millisecond), path(8, 400*time.Millisecond)}
+			turn, left := uint64(0), 2_000_000
+			for left > 0 {
+				before := left
+				for i := range paths {
+					q := &paths[i]
+					if q.Saturated = q.InFlight >= q.Window; q.Saturated {
+						q.InFlight /= 2 // as time goes on
+						continue
+					}
+					job := Job{Chunk: min(left, 1400), Backlog: max(left, 1), Window: 1 << 20}
+					if left > 0 && p.Decide(i, paths, job) == Send {
+						turn++
+						q.Turn, q.InFlight, left = turn, q.InFlight+job.Chunk, left-job.Chunk
+					}
+				}
+				if left == before && !slices.ContainsFunc(paths, func(q Path) bool { return q.Saturated }) {
+					t.Fatalf("%d octets left, and nobody sends: %+v", left, paths)
+				}
 			}
 		})
 	}
 }
 
-func TestEqualPathsDoNotWaitForEachOther(t *testing.T) {
-	paths := []Path{path(10, 30*time.Millisecond), path(10, 30*time.Millisecond), path(10, 30*time.Millisecond)}
-	for i := range paths {
-		paths[i].InFlight = 200_000
-	}
-	for i := range paths {
-		if got := (Earliest{}).Decide(i, paths, Job{Chunk: 16000, Backlog: 16000}); got != Send {
-			t.Errorf("path %d: got %v, want %v", i, got, Send)
-		}
+// decisions is a table: what each path is answered.
+type decisions []struct {
+	name  string
+	paths []Path
+	job   Job
+	want  []Verdict
+}
+
+func (table decisions) check(t *testing.T, p Policy) {
+	t.Helper()
+	for _, tc := range table {
+		t.Run(tc.name, func(t *testing.T) {
+			for i, want := range tc.want {
+				if got := p.Decide(i, tc.paths, tc.job); got != want {
+					t.Errorf("Decide(%d, %+v, %+v) = %q, want %q", i, tc.paths, tc.job, got, want)
+				}
+			}
+		})
 	}
 }
 
-func TestRoles(t *testing.T) {
-	p := []Path{path(10, 10*time.Millisecond), path(10, 10*time.Millisecond), path(10, 10*time.Millisecond)}
-	p[1].Role, p[2].Role = Secondary, Backup
-	job := Job{Chunk: 1000, Backlog: 1 << 20}
+// with returns p changed by f.
+func with(p Path, f func(*Path)) Path {
+	f(&p)
+	return p
+}
+
+func saturated(p *Path) { p.Saturated, p.InFlight = true, p.Window }
+func busy(p *Path)      { p.Busy = true }
+func suspect(p *Path)   { p.Suspect = true }
+func backup(p *Path)    { p.Role = Backup }
+
+func TestAdmit(t *testing.T) {
+	p := []Path{path(10, 10*time.Millisecond), path(10, 10*time.Millisecond), path(10, 10*time.Millisecond), path(10, time.Millisecond)}
+	p[1].Role, p[2].Role, p[3].Role = Secondary, Backup, Never
 	want := func(step string, verdicts ...Verdict) {
 		t.Helper()
-		for i, w := range verdicts {
-			if got := (Pull{}).Decide(i, p, job); got != w {
+		for i, w := range append(verdicts, HeldRole) {
+			if got := Admit(i, p); got != w {
 				t.Errorf("%s: path %d: got %v, want %v", step, i, got, w)
 			}
 		}
@@ -141,6 +165,28 @@ func TestRoles(t *testing.T) {
 	want("only the backup works", HeldSuspect, HeldSuspect, Send)
 	p[2].Suspect = true
 	want("none works", Send, Send, Send)
+}
+
+func TestNames(t *testing.T) {
+	if got, want := Names(), []string{"ect", "minrtt", "blest", "roundrobin", "redundant"}; !slices.Equal(got, want) {
+		t.Errorf("Names() = %v, want %v", got, want)
+	}
+	if p, ok := ByName(""); !ok || p != (Earliest{}) {
+		t.Errorf(`ByName("") = %v, %v, want ect`, p, ok)
+	}
+	if p, ok := ByName("pull"); ok {
+		t.Errorf(`ByName("pull") = %v, want none`, p)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	seen := make(map[string]Verdict)
+	for v := Send; v <= HeldCopy; v++ {
+		if w, ok := seen[v.String()]; ok || v.String() == "" {
+			t.Errorf("%d and %d are both %q", w, v, v)
+		}
+		seen[v.String()] = v
+	}
 }
 
 func TestParseRole(t *testing.T) {

@@ -116,6 +116,17 @@ func (s *Session) stuck(now Instant, sf *Subflow) (*Stream, int) {
 	return nil, 0
 }
 
+// double picks a copy of what other paths carry, of a stream that has sent less than most, where the policy wants copies of everything.
+func (s *Session) double(sf *Subflow, self, most int) load {
+	if s.policy.Decide(self, s.views, sched.Job{Chunk: sf.plan().record, Copy: true}) != sched.Send {
+		return load{}
+	}
+	for st, i := range s.rescuable(sf, most) {
+		return s.again(sf, st, i, "redundant")
+	}
+	return load{}
+}
+
 // rescuable lists the pieces that are not at the peer and that sf has not carried, of streams that have sent less than most, up to a bound.
 func (s *Session) rescuable(sf *Subflow, most int) iter.Seq2[*Stream, int] {
 	return func(yield func(*Stream, int) bool) {

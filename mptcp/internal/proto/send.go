@@ -50,6 +50,7 @@ func (s *Session) CanSend(sf *Subflow) bool {
 // PollSend appends the next record for sf to buf, if there is one. Call it when, and only when, the subflow's socket has room: what is
 // chosen here is chosen for good.
 func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) {
+	sf.busy = false
 	b := wire.Begin(buf)
 	if s.closed || sf.removed {
 		return s.lastWords(&b, sf)
@@ -74,6 +75,7 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 		}
 	}
 	sf.out.records++
+	sf.busy = true
 	return b.Finish(), true
 }
 
@@ -83,6 +85,7 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	if sf.full() {
 		return load{}
 	}
+	sf.verdict = sched.Send
 	s.feed()
 	self := s.view(sf)
 	if room := s.onTrial(sf); room > 0 {
@@ -90,13 +93,16 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 		sf.out.trial += l.n
 		return l
 	}
-	if st, i := s.wanted(sf); st != nil && s.permits(sf, self, s.wants*segment+s.snd.unsent, segment) {
+	if st, i := s.wanted(sf); st != nil && s.permits(sf, self, sched.Job{Chunk: segment, Backlog: s.wants*segment + s.snd.unsent}) {
 		return s.again(sf, st, i, "lost")
+	}
+	if l := s.double(sf, self, youngOctets); l.st != nil {
+		return l
 	}
 	if l := s.chooseUrgent(sf, self); l.st != nil {
 		return l
 	}
-	rescues := s.rescues(sf) && s.permits(sf, self, 1<<30, segment) // as far as roles go: what is late does not wait for others
+	rescues := s.rescues(sf) && s.admits(sf, self) // what is late does not wait for others
 	if rescues {
 		if st, i := s.late(now, sf, youngOctets); st != nil {
 			return s.again(sf, st, i, "late")
@@ -104,6 +110,9 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 		if st, i := s.stuck(now, sf); st != nil {
 			return s.again(sf, st, i, "stuck")
 		}
+	}
+	if l := s.double(sf, self, math.MaxInt); l.st != nil {
+		return l
 	}
 	if l := s.chooseReady(sf, self); l.st != nil {
 		return l
@@ -116,9 +125,25 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	return load{}
 }
 
-func (s *Session) permits(sf *Subflow, self, backlog, chunk int) bool {
-	sf.verdict = s.policy.Decide(self, s.views, sched.Job{Chunk: chunk, Backlog: max(backlog, chunk)})
+// permits asks the policy.
+func (s *Session) permits(sf *Subflow, self int, job sched.Job) bool {
+	job.Backlog = max(job.Backlog, job.Chunk)
+	sf.verdict = s.policy.Decide(self, s.views, job)
 	return sf.verdict == sched.Send
+}
+
+// admits asks for roles alone.
+func (s *Session) admits(sf *Subflow, self int) bool {
+	v := sched.Admit(self, s.views)
+	if v != sched.Send {
+		sf.verdict = v
+	}
+	return v == sched.Send
+}
+
+// jobOf is the work of placing n octets of st where backlog competes with them.
+func jobOf(st *Stream, n, backlog int) sched.Job {
+	return sched.Job{Chunk: n, Backlog: backlog, Window: max(st.out.limit.Sub(st.out.acked), 1)}
 }
 
 // again sends the i-th piece of st once more.
@@ -144,7 +169,7 @@ func (s *Session) chooseUrgent(sf *Subflow, self int) load {
 			s.snd.ready.push(st)
 		default:
 			n = min(n, sf.plan().record)
-			if !s.permits(sf, self, st.unsent(), n) {
+			if !s.permits(sf, self, jobOf(st, n, st.unsent())) {
 				return load{}
 			}
 			s.snd.urgent.rotate(st)
@@ -164,7 +189,7 @@ func (s *Session) chooseReady(sf *Subflow, self int) load {
 			continue
 		}
 		n = min(n, sf.plan().record)
-		if !s.permits(sf, self, s.backlog(st), n) {
+		if !s.permits(sf, self, jobOf(st, n, s.backlog(st))) {
 			return load{}
 		}
 		if st.deficit <= 0 {
@@ -242,6 +267,8 @@ func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l loa
 	b.Buf = st.out.buf.copyTo(b.Buf, l.dsn, l.n)
 	sf.out.ssn += uint32(l.n)
 	sf.out.octets += uint64(l.n)
+	s.turns++
+	sf.turn = s.turns
 	s.bind(now, sf, l)
 	s.remember(now, sf, l)
 }

@@ -53,6 +53,7 @@ type Session struct {
 	ctl      sessionControl
 	addrs    addressBook
 
+	turns   uint64 // records with data so far, on all subflows
 	wants   int // pieces to be sent again, over all streams
 	events  []Event
 	views   []sched.Path // scratch for the policy

@@ -75,13 +75,17 @@ func (p *simPeer) drain() {
 			p.handle(e)
 		}
 	}
+	p.wakeWriters()
+	p.sim.check(p)
+	p.arm()
+}
+
+func (p *simPeer) wakeWriters() {
 	for _, e := range p.ends {
 		if e.idle && p.s.CanSend(e.sf) {
 			e.wake()
 		}
 	}
-	p.sim.check(p)
-	p.arm()
 }
 
 func (p *simPeer) handle(e Event) {
@@ -118,6 +122,9 @@ func (e *simEnd) write() {
 			e.p.sim.fatalf("%s: PollSend made a record of %d octets", e.p.name, len(rec))
 		}
 		e.p.sim.sent += len(rec)
+		if e.p.s.HandsOver(e.sf) {
+			e.p.wakeWriters()
+		}
 		e.out.write(rec)
 		e.learn()
 	}

@@ -59,8 +59,8 @@ func (sim *sim) drawSessions(long bool) {
 		if i == 1 {
 			cfg.Secret, cfg.Local, cfg.Peer = egress, b, a
 		}
-		if r.chance(0.2) {
-			cfg.Policy = sched.Pull{}
+		if r.chance(0.5) {
+			cfg.Policy, _ = sched.ByName(sched.Names()[r.intN(len(sched.Names()))])
 		}
 		if r.chance(0.3) {
 			cfg.SendBuffer = 1 << (10 + r.intN(12))

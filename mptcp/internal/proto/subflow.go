@@ -36,6 +36,8 @@ type Subflow struct {
 	spill     bool // an Overflow is to be sent
 	fastClose bool // an MP_FASTCLOSE is to be sent, nothing else
 	verdict   sched.Verdict
+	busy      bool   // it was given a record and has not come for another
+	turn      uint64 // Session.turns when it was given data last
 }
 
 // outbound is what was sent on a subflow.
@@ -174,13 +176,11 @@ func (s *Session) SetRole(sf *Subflow, role sched.Role) {
 	}
 }
 
-// Overflows reports whether sf is full and a path waits for that: its writer is to look for work now.
-func (s *Session) Overflows(sf *Subflow) bool {
-	if !sf.full() {
-		return false
-	}
+// HandsOver reports whether the record that sf was just given may be what another path waits for: its writer is to look for work now.
+func (s *Session) HandsOver(sf *Subflow) bool {
+	full := sf.full()
 	for _, q := range s.subflows {
-		if q != sf && q.Role() == sched.Secondary {
+		if q != sf && (q.verdict == sched.HeldTurn || full && (q.verdict == sched.HeldFar || q.Role() == sched.Secondary)) {
 			return true
 		}
 	}
@@ -234,8 +234,8 @@ func (s *Session) view(sf *Subflow) (self int) {
 
 func (sf *Subflow) view() sched.Path {
 	return sched.Path{
-		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.full(),
-		Rate: sf.plan().promise, MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight,
+		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.full(), Busy: sf.busy,
+		Rate: sf.plan().promise, MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight, Window: sf.plan().limit, Turn: sf.turn,
 	}
 }
 

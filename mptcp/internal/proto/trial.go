@@ -36,7 +36,7 @@ func before(a, b *Subflow) bool { return a.srtt < b.srtt || a.srtt == b.srtt && 
 
 // tryOut picks a copy for a path on trial: of what was sent last, which takes longest to arrive.
 func (s *Session) tryOut(sf *Subflow, self, room int) load {
-	if sf.out.inFlight >= room || !s.permits(sf, self, 1<<30, segment) || sf.Role() >= sched.Backup {
+	if sf.out.inFlight >= room || !s.admits(sf, self) || sf.Role() >= sched.Backup {
 		return load{}
 	}
 	st := s.snd.flying.first

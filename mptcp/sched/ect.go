@@ -2,21 +2,25 @@ package sched
 
 import "time"
 
-// Earliest lets a subflow take octets only if they arrive on it before the other subflows together could have delivered all that
-// waits: earliest completion first, in the family of ECF and BLEST. A slow path therefore never makes a transfer slower than the
+// Earliest completion time ("ect") lets a subflow take octets only if they arrive on it before the other subflows together could have delivered all that
+// waits. It asks what ECF asks (Lim, Nahum, Towsley, Gibbens: "ECF: An MPTCP Path Scheduler to Manage Heterogeneous Paths", CoNEXT 2017), but of
+// rates and of all paths instead of windows and two. A slow path therefore never makes a transfer slower than the
 // fast ones alone, and still carries its share of a long one.
 type Earliest struct{}
 
 // slack is what a path may be later by and still be used: below it the estimates are noise.
 const slack = 2 * time.Millisecond
 
-// Name returns "earliest".
-func (Earliest) Name() string { return "earliest" }
+// Name returns "ect".
+func (Earliest) Name() string { return "ect" }
 
 // Decide implements Policy.
 func (Earliest) Decide(i int, paths []Path, job Job) Verdict {
-	if v := admit(i, paths); v != Send {
+	if v := Admit(i, paths); v != Send {
 		return v
+	}
+	if job.Copy {
+		return HeldCopy
 	}
 	mine := paths[i].Arrival(job.Chunk)
 	if mine <= slack || soonest(i, paths, job.Chunk, mine) {

@@ -1,0 +1,26 @@
+package sched
+
+// RoundRobin gives each subflow that has room a record in turn (as measured by Paasch, Ferlin, Alay, Bonaventure: "Experimental Evaluation of
+// Multipath TCP Schedulers", CSWS 2014, and part of their Linux code). Under load each path takes what its window allows, as with any policy; a
+// short answer is cut into pieces over all paths and is there when the slowest has delivered.
+type RoundRobin struct{}
+
+// Name returns "roundrobin".
+func (RoundRobin) Name() string { return "roundrobin" }
+
+// Decide implements Policy.
+func (RoundRobin) Decide(i int, paths []Path, job Job) Verdict {
+	if v := Admit(i, paths); v != Send {
+		return v
+	}
+	if job.Copy {
+		return HeldCopy
+	}
+	mine := paths[i].Turn
+	for j := range paths {
+		if t := paths[j].Turn; j != i && (t < mine || t == mine && j < i) && ready(j, paths) {
+			return HeldTurn
+		}
+	}
+	return Send
+}
