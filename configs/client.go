@@ -17,6 +17,7 @@ const (
 	DefaultLinger      = 5 * time.Minute
 	DefaultCongestion  = "auto"   // by what each path shows
 	SystemCongestion   = "system" // the choice of the machine's owner
+	DefaultScheduler   = "ect"    // earliest completion time
 	DefaultDrain       = 10 * time.Second
 )
 
@@ -75,7 +76,11 @@ type Path struct {
 type Session struct {
 	Linger     time.Duration // how long it outlives its last path; Off: not at all
 	Congestion string        // the kernel's congestion control on every path; auto: by what the path shows; system: the kernel's own choice
+	Scheduler  string        // what decides which path carries new data: one of Schedulers
 }
+
+// Schedulers are the words that session.scheduler takes.
+var Schedulers = []string{DefaultScheduler, "minrtt", "blest", "roundrobin", "redundant"}
 
 // Admin is the port that status and paths ask.
 type Admin struct {
@@ -108,7 +113,7 @@ func ParseClient(name string, text []byte) (*Client, error) {
 	c := &Client{
 		Socks:     Socks{Listen: []string{}, SocketMode: DefaultSocketMode, Reply: "after-connect"},
 		Transport: "mptcp",
-		Session:   Session{Linger: DefaultLinger, Congestion: DefaultCongestion},
+		Session:   defaultSession,
 		Drain:     DefaultDrain,
 		Admin:     Admin{Listen: DefaultClientAdmin},
 		Log:       Log{Level: "info", Format: "text"},
@@ -147,15 +152,23 @@ func clientFields(c *Client) []field {
 		{name: "identity", set: fileName(&c.Identity)},
 		{name: "transport", set: oneOf(&c.Transport, "mptcp", "kernel", "quic", "quic-multi", "tcp")},
 		{name: "paths", set: paths(&c.Paths)},
-		{name: "session", section: []field{
-			{name: "linger", set: duration(&c.Session.Linger, time.Second, 24*time.Hour, true)},
-			{name: "congestion", set: name(&c.Session.Congestion)},
-		}},
+		{name: "session", section: sessionFields(&c.Session)},
 		{name: "memory", set: size(&c.Memory, 4<<20, 64<<30)},
 		{name: "drain", set: duration(&c.Drain, 0, time.Hour, false)},
 		{name: "admin", section: adminFields(&c.Admin)},
 		{name: "system_proxy", set: oneOf(&c.SystemProxy, systemProxies...)},
 		{name: "log", section: logFields(&c.Log)},
+	}
+}
+
+// defaultSession is that of a file that says nothing.
+var defaultSession = Session{Linger: DefaultLinger, Congestion: DefaultCongestion, Scheduler: DefaultScheduler}
+
+func sessionFields(s *Session) []field {
+	return []field{
+		{name: "linger", set: duration(&s.Linger, time.Second, 24*time.Hour, true)},
+		{name: "congestion", set: name(&s.Congestion)},
+		{name: "scheduler", set: oneOf(&s.Scheduler, Schedulers...)},
 	}
 }
 

@@ -27,7 +27,7 @@ func TestClientDefaults(t *testing.T) {
 		Egress:    EgressRef{Address: []string{"e.example:8443"}, Key: key},
 		Identity:  filepath.Join("etc", "client.key"),
 		Transport: "mptcp",
-		Session:   Session{Linger: 5 * time.Minute, Congestion: "auto"},
+		Session:   Session{Linger: 5 * time.Minute, Congestion: "auto", Scheduler: "ect"},
 		Drain:     10 * time.Second,
 		Admin:     Admin{Listen: "127.0.0.1:1090"},
 		Log:       Log{Level: "info", Format: "text"},
@@ -56,7 +56,7 @@ paths:
   - source: 10.0.1.2
     egress: [10.0.1.1:8443]
     role: backup
-session: {linger: off}
+session: {linger: off, scheduler: minrtt}
 memory: 64MiB
 drain: 1m30s
 admin: {listen: off}
@@ -78,7 +78,7 @@ log: {level: debug, format: json}
 	if !reflect.DeepEqual(c.Paths, wantPaths) {
 		t.Errorf("paths = %+v, want %+v", c.Paths, wantPaths)
 	}
-	if c.Identity != "/keys/client.key" || c.Transport != "tcp" || c.Session.Linger != Off || c.Memory != 64<<20 ||
+	if c.Identity != "/keys/client.key" || c.Transport != "tcp" || c.Session.Linger != Off || c.Session.Scheduler != "minrtt" || c.Memory != 64<<20 ||
 		c.Drain != 90*time.Second || c.Admin.Listen != "" || c.Log != (Log{"debug", "json"}) {
 		t.Errorf("rest = %+v", c)
 	}
@@ -106,6 +106,7 @@ func TestClientProblems(t *testing.T) {
 		{"bad span", "drain: soon", `client.yaml:1:8: drain: must be a time span such as 30s or 5m, not "soon"`},
 		{"negative span", "drain: -5s", "client.yaml:1:8: drain: must be between 0s and 1h0m0s, not -5s"},
 		{"overflow", "session: {linger: 99999999999h}", "client.yaml:1:19: session.linger: must be a time span"},
+		{"no such scheduler", "session: {scheduler: pull}", `client.yaml:1:22: session.scheduler: must be one of ect, minrtt, blest, roundrobin, redundant, not "pull"`},
 		{"size without unit", "memory: 1000", "client.yaml:1:9: memory: must be auto or a size such as 64MiB"},
 		{"size overflow", "memory: 99999999999999999999GiB", "client.yaml:1:9: memory: must be auto or a size"},
 		{"small", "memory: 1KiB", "client.yaml:1:9: memory: must be between 4096 KiB and 65536 MiB, not 1KiB"},

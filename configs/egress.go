@@ -75,7 +75,7 @@ func ParseEgress(name string, text []byte) (*Egress, error) {
 	}
 	e := &Egress{
 		Limits:  DefaultLimits,
-		Session: Session{Linger: DefaultLinger, Congestion: DefaultCongestion},
+		Session: defaultSession,
 		Drain:   DefaultDrain,
 		Admin:   Admin{Listen: DefaultEgressAdmin},
 		Log:     Log{Level: "info", Format: "text"},
@@ -111,10 +111,7 @@ func egressFields(e *Egress) []field {
 			{name: "deny", set: uniqueList(&e.Targets.Deny, "a network or name", anyRule)},
 		}},
 		{name: "limits", section: limitFields(&e.Limits)},
-		{name: "session", section: []field{
-			{name: "linger", set: duration(&e.Session.Linger, time.Second, 24*time.Hour, true)},
-			{name: "congestion", set: name(&e.Session.Congestion)},
-		}},
+		{name: "session", section: sessionFields(&e.Session)},
 		{name: "memory", set: size(&e.Memory, 4<<20, 64<<30)},
 		{name: "drain", set: duration(&e.Drain, 0, time.Hour, false)},
 		{name: "admin", section: adminFields(&e.Admin)},

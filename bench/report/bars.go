@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"strconv"
 	"strings"
 
@@ -32,12 +31,26 @@ type bars struct {
 	top         float64 // the axis reaches so far at least
 }
 
-// Places in a panel of bars: names, bars, figures.
+// Places in a panel of bars: names, as wide as they need within bounds, bars,
+// figures.
 const (
-	barsFrom, barsTo = 78.0, 276.0
-	barRow           = 21.0
-	barHeight        = 13.0
+	namesLeast, namesMost = 78.0, 118.0
+	nameGap               = 8.0
+	barsTo                = 276.0
+	barRow                = 21.0
+	barHeight             = 13.0
 )
+
+// namesWidth is where the bars of blocks begin, so that they are under each other.
+func namesWidth(blocks []bars) float64 {
+	w := namesLeast
+	for _, b := range blocks {
+		for _, x := range b.bars {
+			w = max(w, textWidth(x.way.Name, 11.5)+nameGap)
+		}
+	}
+	return min(w, namesMost)
+}
 
 // most is the largest value that must be on the axis.
 func (b *bars) most() float64 {
@@ -54,18 +67,18 @@ func (b *bars) most() float64 {
 }
 
 // drawBars draws blocks of bars, one under the other.
-func drawBars(label string, blocks []bars) template.HTML {
+func drawBars(label string, blocks []bars) picture {
 	var s svg
 	y := 0.0
 	for i := range blocks {
-		y = blocks[i].draw(&s, y) + 6
+		y = blocks[i].draw(&s, namesWidth(blocks), y) + 6
 	}
 	return s.drawing(max(y-6, 10), label+" "+describe(blocks))
 }
 
-func (b *bars) draw(s *svg, y float64) float64 {
+func (b *bars) draw(s *svg, from, y float64) float64 {
 	most := b.most()
-	ax := scale{lo: 0, hi: max(most*1.02, minFigure), from: barsFrom, to: barsTo}
+	ax := scale{lo: 0, hi: max(most*1.02, minFigure), from: from, to: barsTo}
 	title := b.title
 	if b.unit != "" {
 		title += ", " + b.unit
@@ -106,9 +119,9 @@ func (b *bars) drawMarks(s *svg, ax scale, top, bottom float64) {
 
 func (x bar) draw(s *svg, ax scale, y float64) {
 	mid := y + barRow/2
-	s.text("nm", barsFrom-7, mid+4, atEnd, fit(x.way.Name, 11.5, barsFrom-8))
+	s.text("nm", ax.from-nameGap+1, mid+4, atEnd, fit(x.way.Name, 11.5, ax.from-nameGap))
 	if !x.known {
-		s.text("tk", barsFrom+4, mid+4, fromStart, x.why)
+		s.text("tk", ax.from+4, mid+4, fromStart, x.why)
 		return
 	}
 	class := "bar"
@@ -117,7 +130,7 @@ func (x bar) draw(s *svg, ax scale, y float64) {
 	}
 	end := ax.at(x.sum.Median)
 	s.group(wayClass(x.way.tone), func() {
-		s.rect(class, barsFrom, mid-barHeight/2, max(end-barsFrom, 1), barHeight, x.tip)
+		s.rect(class, ax.from, mid-barHeight/2, max(end-ax.from, 1), barHeight, x.tip)
 	})
 	if x.sum.High > x.sum.Low {
 		lo, hi := ax.at(x.sum.Low), ax.at(x.sum.High)

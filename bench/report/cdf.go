@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"strings"
 )
 
@@ -49,7 +48,7 @@ const (
 )
 
 // drawCDF draws distributions: which share of the samples took no longer.
-func drawCDF(label, unit string, curves []curve) template.HTML {
+func drawCDF(label, unit string, curves []curve) picture {
 	var s svg
 	lo, hi := curves[0].values[0], 0.0
 	for _, c := range curves {

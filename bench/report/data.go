@@ -45,7 +45,10 @@ func newData(r *bench.Results) *data {
 			continue
 		}
 		seen[w.Name] = true
-		d.ways = append(d.ways, way{w, toneOf(w.Name, len(d.ways))})
+		d.ways = append(d.ways, way{Way: w})
+	}
+	for i, tone := range tonesOf(d.wayNames()) {
+		d.ways[i].tone = tone
 	}
 	seen = make(map[string]bool)
 	for _, s := range r.Scenes {
@@ -72,6 +75,14 @@ func newData(r *bench.Results) *data {
 		}
 	}
 	return d
+}
+
+func (d *data) wayNames() []string {
+	var names []string
+	for _, w := range d.ways {
+		names = append(names, w.Name)
+	}
+	return names
 }
 
 // find returns a figure.

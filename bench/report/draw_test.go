@@ -103,14 +103,14 @@ func TestLabels(t *testing.T) {
 			sum := bench.Summary{Median: size, Low: 0.8 * size, High: 1.2 * size, N: 3, Censored: true, Disturbed: true, Unit: "ms"}
 			b := bars{title: "download", unit: "Mbit/s", bars: []bar{{way: w, sum: sum, known: true}, {way: w, why: "no figure"}}}
 			b.marks = []mark{{best * size, "best path " + short(best*size)}, {size, "sum " + short(size)}}
-			for _, d := range drawings(t, string(drawBars("x", []bars{b, b}))) {
+			for _, d := range drawings(t, string(drawBars("x", []bars{b, b}).HTML())) {
 				checkInside(t, d)
 				checkApart(t, d)
 			}
 		}
 		for _, spread := range []float64{1, 1.01, 3, 50, 1e5} {
 			values := []float64{size, size * spread}
-			for _, d := range drawings(t, string(drawCDF("x", "ms", []curve{{w, values}}))) {
+			for _, d := range drawings(t, string(drawCDF("x", "ms", []curve{{w, values}}).HTML())) {
 				checkInside(t, d)
 				checkApart(t, d)
 			}
@@ -125,7 +125,7 @@ func TestBarLength(t *testing.T) {
 		b.bars = append(b.bars, bar{sum: bench.Summary{Median: v, Low: v, High: v, N: 1}, known: true})
 	}
 	var widths []float64
-	for _, e := range drawings(t, string(drawBars("x", []bars{b})))[0].elements {
+	for _, e := range drawings(t, string(drawBars("x", []bars{b}).HTML()))[0].elements {
 		if e.name == "rect" {
 			widths = append(widths, e.num(t, "width"))
 		}
@@ -144,7 +144,7 @@ func TestWhisker(t *testing.T) {
 		{bench.Summary{Median: 5, Low: 4, High: 6, N: 5}, 3},
 		{bench.Summary{Median: 5, Low: 5, High: 5, N: 1}, 0},
 	} {
-		got := strings.Count(string(drawBars("x", []bars{{bars: []bar{{sum: tc.sum, known: true}}}})), `class="whisker"`)
+		got := strings.Count(string(drawBars("x", []bars{{bars: []bar{{sum: tc.sum, known: true}}}}).HTML()), `class="whisker"`)
 		if got != tc.want {
 			t.Errorf("%+v: %d strokes, want %d", tc.sum, got, tc.want)
 		}
@@ -199,7 +199,7 @@ func TestTimelinePeak(t *testing.T) {
 	if len(lines) != len(testWays) || math.Abs(ax.most-1.3*58) > 1e-9 || math.Abs(ax.end-15) > 1e-9 || lines[0].run.Rep != 3 {
 		t.Fatalf("%d timelines, axes %+v", len(lines), ax)
 	}
-	if got := string(lines[0].draw("x", ax)); !strings.Contains(got, "▲ up to 400") || !strings.Contains(got, `class="gone"`) || !strings.Contains(got, `class="lost"`) {
+	if got := string(lines[0].draw("x", ax).HTML()); !strings.Contains(got, "▲ up to 400") || !strings.Contains(got, `class="gone"`) || !strings.Contains(got, `class="lost"`) {
 		t.Error("no peak, no cut or no lost message in the drawing")
 	}
 	for i := range d.scenes {

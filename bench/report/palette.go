@@ -26,12 +26,29 @@ var wayTones = []tone{
 // knownWays keep their colours in every report.
 var knownWays = []string{"mptcp", "kernel", "quic", "quic-multi", "tcp"}
 
-// toneOf chooses a colour; i counts the transports that are not known.
-func toneOf(way string, i int) int {
-	if k := slices.Index(knownWays, way); k >= 0 {
-		return k
+// tonesOf chooses a colour for each transport: those that are not known get what
+// the others leave.
+func tonesOf(ways []string) []int {
+	tones := make([]int, len(ways))
+	taken := make(map[int]bool)
+	for i, w := range ways {
+		if tones[i] = slices.Index(knownWays, w); tones[i] >= 0 {
+			taken[tones[i]] = true
+		}
 	}
-	return (len(knownWays) + i) % len(wayTones)
+	next := 0
+	for i := range tones {
+		if tones[i] >= 0 {
+			continue
+		}
+		for len(taken) < len(wayTones) && taken[next%len(wayTones)] {
+			next++
+		}
+		tones[i] = next % len(wayTones)
+		taken[tones[i]] = true
+		next++
+	}
+	return tones
 }
 
 // lineTones are those of paths, which are drawn as areas on each other.

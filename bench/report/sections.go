@@ -28,7 +28,7 @@ type group struct {
 // panel is a plot with the figures behind it.
 type panel struct {
 	Title string
-	SVG   template.HTML
+	Plot  picture
 	Table table
 }
 

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
 	"strings"
@@ -53,7 +52,7 @@ const (
 
 // drawStrips draws a row of dots for each transport, between the best path
 // alone at 0 and the sum of all at 1.
-func drawStrips(label string, rows []benefits) template.HTML {
+func drawStrips(label string, rows []benefits) picture {
 	lo, hi := -0.2, 1.1
 	for _, b := range rows {
 		lo, hi = min(lo, b.dots[0].value), max(hi, b.dots[len(b.dots)-1].value)

@@ -115,9 +115,21 @@ func (s *svg) group(class string, draw func()) {
 	s.b.WriteString("</g>")
 }
 
-// drawing is the whole, with what a screen reader says instead of it.
-func (s *svg) drawing(height float64, label string) template.HTML {
-	return template.HTML(`<svg viewBox="0 0 ` + num(panelWidth) + " " + num(height) + `" role="img" aria-label="` + esc(label) + `">` + s.b.String() + "</svg>")
+// picture is a drawing of the panels' width.
+type picture struct {
+	height float64
+	label  string // what a screen reader says instead of it
+	markup string
+}
+
+// drawing is what was drawn.
+func (s *svg) drawing(height float64, label string) picture {
+	return picture{height, label, s.b.String()}
+}
+
+// HTML is the drawing within a page.
+func (p picture) HTML() template.HTML {
+	return template.HTML(`<svg viewBox="0 0 ` + num(panelWidth) + " " + num(p.height) + `" role="img" aria-label="` + esc(p.label) + `">` + p.markup + "</svg>")
 }
 
 // pen collects the commands of a path.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
 	"strings"
@@ -172,7 +171,7 @@ func (t timeline) height(ax timelineAxes) float64 {
 }
 
 // draw draws the timeline.
-func (t timeline) draw(label string, ax timelineAxes) template.HTML {
+func (t timeline) draw(label string, ax timelineAxes) picture {
 	var s svg
 	x := scale{lo: 0, hi: max(ax.end, minFigure), from: timeLeft, to: timeRight}
 	y := scale{lo: 0, hi: max(ax.most*1.03, minFigure), from: timeBottom, to: timeTop}

@@ -3,10 +3,14 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mpsocks/mpsocks/bench"
+	"github.com/mpsocks/mpsocks/configs"
+	"github.com/mpsocks/mpsocks/mptcp"
+	"github.com/mpsocks/mpsocks/upstream"
 )
 
 func TestBenchList(t *testing.T) {
@@ -110,10 +114,55 @@ func TestTransportKnown(t *testing.T) {
 			t.Errorf("transportKnown(%s) = %v", name, got)
 		}
 	}
+}
+
+func TestChooseTransports(t *testing.T) {
 	all := benchTransports("self")
-	chosen, err := chooseTransports(all, []string{"tcp", "mptcp"})
-	if err != nil || len(chosen) != 2 || chosen[0].Name != "tcp" {
-		t.Errorf("chooseTransports = %v, %v", chosen, err)
+	for _, tc := range []struct {
+		asked []string
+		want  string // the names; empty: an error
+	}{
+		{nil, "mptcp kernel quic quic-multi tcp"},
+		{[]string{"tcp", "mptcp"}, "tcp mptcp"},
+		{[]string{"mptcp", "mptcp+minrtt", "mptcp+redundant"}, "mptcp mptcp+minrtt mptcp+redundant"},
+		{[]string{"mptcp+ect"}, ""}, // that is mptcp
+		{[]string{"quic+blest"}, ""},
+	} {
+		chosen, err := chooseTransports(all, tc.asked)
+		var names []string
+		for _, c := range chosen {
+			names = append(names, c.Name)
+		}
+		if got := strings.Join(names, " "); got != tc.want || (err == nil) != (tc.want != "") {
+			t.Errorf("chooseTransports(%q) = %q, %v, want %q", tc.asked, got, err, tc.want)
+		}
+	}
+}
+
+// The policy behind the plus is in force on both sides.
+func TestBenchPolicies(t *testing.T) {
+	for transport, want := range map[string]string{"mptcp": "ect", "mptcp+blest": "blest", "tcp": "ect"} {
+		clientText, egressText := benchConfigs(transport, "  - {name: one, source: 10.0.0.1}\n", upstream.PublicKey{1}, upstream.PublicKey{2})
+		c, err := configs.ParseClient("client.yaml", []byte(clientText))
+		if err != nil || c.Session.Scheduler != want || c.Transport != strings.TrimSuffix(transport, "+"+want) {
+			t.Errorf("%s: client's file = %+v, %v", transport, c, err)
+		}
+		e, err := configs.ParseEgress("egress.yaml", []byte(egressText))
+		if err != nil || e.Session.Scheduler != want {
+			t.Errorf("%s: egress's file = %+v, %v", transport, e, err)
+		}
+	}
+}
+
+// What the configuration takes is what there is.
+func TestSchedulers(t *testing.T) {
+	if got, want := configs.Schedulers, mptcp.Schedulers(); !slices.Equal(got, want) {
+		t.Errorf("session.scheduler takes %q, there are %q", got, want)
+	}
+	for _, name := range configs.Schedulers {
+		if c := sessionConfig(configs.Session{Scheduler: name}, 0); c.Scheduler != name {
+			t.Errorf("session.scheduler %s became %q", name, c.Scheduler)
+		}
 	}
 }
 

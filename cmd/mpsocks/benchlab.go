@@ -47,6 +47,7 @@ func benchLabCmd(e env) *cobra.Command {
 			"  mpsocks bench lab --scenario equal --workload ttfb --transport direct,mptcp,mptcp-optimistic\n" +
 			"  mpsocks bench lab --scenario equal,wifi-lte --transport mptcp,tcp --workload download --runs 5\n" +
 			"  mpsocks bench lab --scenario all --out full\n" +
+			"  mpsocks bench lab --scenario wifi-lte --transport mptcp,mptcp+minrtt,mptcp+blest\n" +
 			"  mpsocks bench lab --scenario quick --check\n" +
 			"  mpsocks bench lab --scenario random:40 --transport mptcp,quic --out design",
 		Args: noArgs,

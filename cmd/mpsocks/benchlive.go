@@ -199,13 +199,11 @@ func (l *liveLines) path(p pathView) (configs.Path, error) {
 // the paths to use and the ports, which are its own.
 func (l *liveLines) text(transport string, order []int) string {
 	var b strings.Builder
-	name, reply := benchSettings(transport)
+	name, _, reply := benchSettings(transport)
 	fmt.Fprintf(&b, "socks: {listen: \"127.0.0.1:0\", reply: %s}\nadmin: {listen: \"127.0.0.1:0\"}\ndrain: 0s\ntransport: %s\nidentity: %q\n",
 		reply, name, absolute(l.cfg.Identity))
 	fmt.Fprintf(&b, "egress:\n  key: %s\n  address: [%s]\n", l.cfg.Egress.Key, quoted(l.cfg.Egress.Address))
-	if l.cfg.Session.Congestion != "" {
-		fmt.Fprintf(&b, "session: {congestion: %s}\n", l.cfg.Session.Congestion)
-	}
+	fmt.Fprintf(&b, "session: {congestion: %s, scheduler: %s}\n", l.cfg.Session.Congestion, l.cfg.Session.Scheduler)
 	if l.cfg.Memory > 0 {
 		fmt.Fprintf(&b, "memory: %dKiB\n", l.cfg.Memory>>10)
 	}

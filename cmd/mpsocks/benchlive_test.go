@@ -15,7 +15,7 @@ socks: {listen: "0.0.0.0:1080", users: {alice: secret}}
 egress: {address: ["e.example:8443", "[2001:db8::1]:8443"], key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8}
 identity: client.key
 memory: 64MiB
-session: {congestion: bbr}
+session: {congestion: bbr, scheduler: blest}
 paths:
   - {name: cable, interface: eth0}
   - {name: phone, source: 192.0.2.7, egress: ["192.0.2.1:8443"], role: backup}
@@ -37,7 +37,7 @@ func TestLiveConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Transport != "quic" || got.Identity != "/etc/mpsocks/client.key" || got.Memory != 64<<20 || got.Session.Congestion != "bbr" {
+	if got.Transport != "quic" || got.Identity != "/etc/mpsocks/client.key" || got.Memory != 64<<20 || got.Session.Congestion != "bbr" || got.Session.Scheduler != "blest" {
 		t.Errorf("file = %+v", got)
 	}
 	if got.Egress.Key != l.cfg.Egress.Key || !slices.Equal(got.Egress.Address, l.cfg.Egress.Address) {

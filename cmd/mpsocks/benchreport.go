@@ -14,13 +14,15 @@ import (
 )
 
 func benchReportCmd(e env) *cobra.Command {
-	return &cobra.Command{
+	var plots string
+	c := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Make the report of results that are there again",
 		Long: "report makes DIR/report.html of DIR/results.json and prints the table. DIR may also be a\n" +
 			"results.json itself; the report is put beside it.",
-		Example: "  mpsocks bench report out",
-		Args:    cobra.ExactArgs(1),
+		Example: "  mpsocks bench report out\n" +
+			"  mpsocks bench report out --plots pictures   each group of plots as an SVG file too",
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			res, err := bench.Load(args[0])
 			if err != nil {
@@ -31,9 +33,18 @@ func benchReportCmd(e env) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(e.err, "Wrote %s.\n", filepath.Join(dir, bench.ReportFile))
-			return nil
+			if plots == "" {
+				return nil
+			}
+			names, err := report.SavePlots(plots, res)
+			for _, n := range names {
+				fmt.Fprintf(e.err, "Wrote %s.\n", n)
+			}
+			return err
 		},
 	}
+	c.Flags().StringVar(&plots, "plots", "", "folder for the plots as SVG files, for documents")
+	return c
 }
 
 // resultsDir is the folder of results that are named by it or by their file.

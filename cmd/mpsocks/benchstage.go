@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mpsocks/mpsocks/bench"
 	"github.com/mpsocks/mpsocks/bench/lab"
+	"github.com/mpsocks/mpsocks/configs"
 	"github.com/mpsocks/mpsocks/upstream"
 )
 
@@ -33,6 +36,17 @@ var benchExtras = []struct{ name, title string }{
 	{"direct", "TCP to the target without a proxy, the best path"},
 }
 
+// benchPolicies are our session by the other scheduling policies, on client and
+// egress alike.
+func benchPolicies() (all []struct{ name, title string }) {
+	for _, policy := range configs.Schedulers {
+		if policy != configs.DefaultScheduler {
+			all = append(all, struct{ name, title string }{"mptcp+" + policy, "our session, scheduled by " + policy})
+		}
+	}
+	return all
+}
+
 // benchTransports are the transports that this program has. self is its own
 // file, which the stages start as client and egress.
 func benchTransports(self string) []bench.Transport {
@@ -42,7 +56,7 @@ func benchTransports(self string) []bench.Transport {
 			all = append(all, benchTransport(t.name, self))
 		}
 	}
-	for _, t := range benchExtras {
+	for _, t := range slices.Concat(benchExtras, benchPolicies()) {
 		extra := benchTransport(t.name, self)
 		extra.Title, extra.Extra = t.title, true
 		all = append(all, extra)
@@ -103,17 +117,18 @@ func openBenchStage(ctx context.Context, e *bench.Env, transport, self string) (
 	return s, nil
 }
 
-// benchSettings are the values of transport and socks.reply for a transport as bench
-// calls it.
-func benchSettings(transport string) (name, reply string) {
-	if name, ok := strings.CutSuffix(transport, optimistic); ok {
-		return name, "optimistic"
+// benchSettings are the values of transport, session.scheduler and socks.reply for
+// a transport as bench calls it: mptcp, mptcp+minrtt, mptcp-optimistic.
+func benchSettings(transport string) (name, policy, reply string) {
+	name, reply = transport, "after-connect"
+	if short, ok := strings.CutSuffix(transport, optimistic); ok {
+		name, reply = short, "optimistic"
 	}
-	return transport, "after-connect"
+	name, policy, _ = strings.Cut(name, "+")
+	return name, cmp.Or(policy, configs.DefaultScheduler), reply
 }
 
-// writeBenchConfigs makes keys and both files. They are the same for every
-// transport but for its name and when it answers.
+// writeBenchConfigs makes keys and both files.
 func writeBenchConfigs(e *bench.Env, transport string) error {
 	client, err := upstream.NewIdentity()
 	if err != nil {
@@ -128,16 +143,24 @@ func writeBenchConfigs(e *bench.Env, transport string) error {
 		p := e.Lab.Path(i)
 		fmt.Fprintf(&paths, "  - {name: %q, source: %s}\n", p.Name(), p.ClientAddr())
 	}
-	name, reply := benchSettings(transport)
-	clientText := fmt.Sprintf("socks: {listen: %q, reply: %s}\negress: {address: %q, key: %s}\nidentity: %s\ntransport: %s\npaths:\n%sadmin: {listen: off}\ndrain: 0s\n",
-		benchClientPort, reply, benchEgress, egress.Public(), clientKey, name, &paths)
-	egressText := fmt.Sprintf("listen: %q\nquic: true\nidentity: %s\nclients: [{name: bench, key: %s}]\ntargets: {allow: [%s]}\nadmin: {listen: off}\ndrain: 0s\n",
-		benchEgress, egressKey, client.Public(), benchTargets)
+	clientText, egressText := benchConfigs(transport, paths.String(), client.Public(), egress.Public())
 	return errors.Join(
 		client.Save(filepath.Join(e.Dir, clientKey)), egress.Save(filepath.Join(e.Dir, egressKey)),
 		os.WriteFile(filepath.Join(e.Dir, clientFile), []byte(clientText), 0o600),
 		os.WriteFile(filepath.Join(e.Dir, egressFile), []byte(egressText), 0o600),
 	)
+}
+
+// benchConfigs are the texts of both files. They are the same for every transport
+// but for its name, who schedules and when it answers.
+func benchConfigs(transport, paths string, client, egress upstream.PublicKey) (clientText, egressText string) {
+	name, policy, reply := benchSettings(transport)
+	session := fmt.Sprintf("session: {scheduler: %s}\n", policy)
+	clientText = fmt.Sprintf("socks: {listen: %q, reply: %s}\negress: {address: %q, key: %s}\nidentity: %s\ntransport: %s\npaths:\n%sadmin: {listen: off}\ndrain: 0s\n%s",
+		benchClientPort, reply, benchEgress, egress, clientKey, name, paths, session)
+	egressText = fmt.Sprintf("listen: %q\nquic: true\nidentity: %s\nclients: [{name: bench, key: %s}]\ntargets: {allow: [%s]}\nadmin: {listen: off}\ndrain: 0s\n%s",
+		benchEgress, egressKey, client, benchTargets, session)
+	return clientText, egressText
 }
 
 func (s *benchStage) Dial(ctx context.Context, target string) (net.Conn, error) {

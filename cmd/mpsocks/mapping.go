@@ -52,7 +52,7 @@ func sessionConfig(s configs.Session, memory int64) *mptcp.Config {
 		congestion = ""
 	}
 	return &mptcp.Config{
-		Linger: s.Linger, Congestion: congestion,
+		Linger: s.Linger, Congestion: congestion, Scheduler: s.Scheduler,
 		Memory: min(total, sessionMemory), Budget: total,
 	}
 }
