@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
 	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
 	"github.com/mpsocks/mpsocks/mptcp/sched"
 )
@@ -98,11 +97,17 @@ func TestGoodput(t *testing.T) {
 
 func goodput(t *testing.T, lines []line, up bool) float64 {
 	t.Helper()
-	sim := newLab(lines, nil)
 	from, to := 3*time.Second, 10*time.Second
 	if lines[len(lines)-1].mbit < 0.01 {
 		from, to = 20*from, 20*to
 	}
+	return goodputBetween(t, lines, nil, up, from, to)
+}
+
+// goodputBetween is that between two times after its start, in octets per second.
+func goodputBetween(t *testing.T, lines []line, policy sched.Policy, up bool, from, to time.Duration) float64 {
+	t.Helper()
+	sim := newLab(lines, policy)
 	client, egress, reader := simSide{}, simSide{write: bulk}, sim.peers[0]
 	if up {
 		client, egress, reader = egress, client, sim.peers[1]
@@ -169,13 +174,7 @@ func TestGoodputOfFlappingPaths(t *testing.T) {
 				t.Parallel()
 				sim := newLab([]line{{20, 30 * ms}, {20, 30 * ms}}, nil)
 				copied := 0
-				sim.peers[1].s.cfg.Trace = func(e trace.Event) {
-					for _, a := range e.Attrs {
-						if e.Name == "data:reinjected" && a.Key == "len" {
-							copied += int(a.Num)
-						}
-					}
-				}
+				sim.peers[1].s.cfg.Trace = countCopies(&copied)
 				sim.stream(0, simSide{}, simSide{write: bulk})
 				up := 40.0
 				for at := 3 * time.Second; at < 20*time.Second; at += 2 * time.Second {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
+	"github.com/mpsocks/mpsocks/mptcp/sched"
 )
 
 // TestShortTransfers asks that a slow path never makes a short download slower than the best path alone would be.
@@ -40,22 +43,25 @@ func transfers(t *testing.T, lines []line, size, rounds int) time.Duration {
 	sim := newLab(lines, nil)
 	sim.play(t, 5*time.Second)
 	total := time.Duration(0)
-	for i := range rounds {
-		start := sim.clock.now
-		sim.stream(0, simSide{write: 300}, simSide{write: size})
-		for len(sim.peers[0].apps) <= i || !sim.peers[0].apps[i].rdone {
-			if sim.clock.now > start+10*time.Minute {
-				t.Fatalf("transfer %d of %d octets is not over after %v", i, size, sim.clock.now-start)
-			}
-			sim.clock.step()
-		}
-		total += sim.clock.now - start
-		if testing.Verbose() {
-			t.Logf("  %d: %v", i, sim.clock.now-start)
-		}
+	for range rounds {
+		total += sim.ask(t, 300, size)
 		sim.play(t, sim.clock.now+time.Second)
 	}
 	return total / time.Duration(rounds)
+}
+
+// ask sends a request of so many octets on a stream of its own and returns how long the answer took.
+func (sim *sim) ask(t *testing.T, up, down int) time.Duration {
+	t.Helper()
+	start, n := sim.clock.now, len(sim.peers[0].apps)
+	sim.stream(0, simSide{write: up}, simSide{write: down})
+	for len(sim.peers[0].apps) <= n || !sim.peers[0].apps[n].rdone {
+		if sim.clock.now > start+10*time.Minute {
+			t.Fatalf("a request for %d octets is not answered after %v", down, sim.clock.now-start)
+		}
+		sim.clock.step()
+	}
+	return sim.clock.now - start
 }
 
 // TestRequestsUnderLoad asks that a request beside an endless download is answered about as fast as alone.
@@ -66,7 +72,8 @@ func TestRequestsUnderLoad(t *testing.T) {
 		}
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			idle, loaded := requests(t, tc.lines, false), requests(t, tc.lines, true)
+			idle, _ := requests(t, tc.lines, nil, false)
+			loaded, _ := requests(t, tc.lines, nil, true)
 			i50, p50, p99 := percentile(idle, 0.5), percentile(loaded, 0.5), percentile(loaded, 0.99)
 			t.Logf("%s: alone %v, loaded p50 %v, p99 %v", t.Name(), i50, p50, p99)
 			if p50 > 2*i50+5*time.Millisecond || p99 > 3*i50+10*time.Millisecond {
@@ -76,29 +83,38 @@ func TestRequestsUnderLoad(t *testing.T) {
 	}
 }
 
-// requests makes a request of 1 KB for 10 KB each 100 ms and returns how long the answers took.
-func requests(t *testing.T, lines []line, load bool) (took []time.Duration) {
+// requests makes a request of 1 KB for 10 KB each 100 ms and returns how long the answers took, and which share of what was read, the download's
+// octets included, was sent twice.
+func requests(t *testing.T, lines []line, policy sched.Policy, load bool) (took []time.Duration, twice float64) {
 	t.Helper()
-	sim := newLab(lines, nil)
+	sim := newLab(lines, policy)
+	copied, read := 0, 0
+	sim.peers[1].s.cfg.Trace = countCopies(&copied)
 	sim.play(t, 2*time.Second)
 	if load {
 		sim.stream(0, simSide{}, simSide{write: bulk})
 	}
 	sim.play(t, 5*time.Second)
-	for i := range 100 {
+	for range 100 {
 		start := sim.clock.now
-		n := len(sim.peers[0].apps)
-		sim.stream(0, simSide{write: 1000}, simSide{write: 10e3})
-		for len(sim.peers[0].apps) <= n || !sim.peers[0].apps[n].rdone {
-			if sim.clock.now > start+time.Minute {
-				t.Fatalf("request %d is not answered after %v", i, sim.clock.now-start)
-			}
-			sim.clock.step()
-		}
-		took = append(took, sim.clock.now-start)
+		took = append(took, sim.ask(t, 1000, 10e3))
 		sim.play(t, max(start+100*time.Millisecond, sim.clock.now))
 	}
-	return took
+	for _, a := range sim.peers[0].apps {
+		read += a.read
+	}
+	return took, float64(copied) / float64(read)
+}
+
+// countCopies returns a recorder that adds up the octets sent again.
+func countCopies(n *int) trace.Recorder {
+	return func(e trace.Event) {
+		for _, a := range e.Attrs {
+			if e.Name == "data:reinjected" && a.Key == "len" {
+				*n += int(a.Num)
+			}
+		}
+	}
 }
 
 // TestPathLost asks how long an endless download stands still when a path goes silent, and that it goes on at the rate of what is left.
@@ -110,12 +126,7 @@ func TestPathLost(t *testing.T) {
 		for lost := range tc.lines {
 			t.Run(fmt.Sprintf("%s/lost=%d", tc.name, lost), func(t *testing.T) {
 				t.Parallel()
-				sim := newLab(tc.lines, nil)
-				sim.stream(500*time.Millisecond, simSide{}, simSide{write: bulk})
-				sim.play(t, 5*time.Second)
-				sim.hole(5*time.Second, lost, 3, 5*time.Second)
-				stall := longestStall(t, sim, 10*time.Second)
-				back := longestStall(t, sim, 17*time.Second)
+				stall, back := pathLost(t, tc.lines, nil, lost)
 				rest := time.Duration(0) // what the slowest of the other paths needs to answer with a full window
 				for i, l := range tc.lines {
 					if i != lost {
@@ -129,6 +140,17 @@ func TestPathLost(t *testing.T) {
 			})
 		}
 	}
+}
+
+// pathLost returns how long a download stands still at most while a path is silent for 5 s, and in the 7 s after.
+func pathLost(t *testing.T, lines []line, policy sched.Policy, lost int) (stall, back time.Duration) {
+	t.Helper()
+	sim := newLab(lines, policy)
+	sim.stream(500*time.Millisecond, simSide{}, simSide{write: bulk})
+	sim.play(t, 5*time.Second)
+	sim.hole(5*time.Second, lost, 3, 5*time.Second)
+	stall = longestStall(t, sim, 10*time.Second)
+	return stall, longestStall(t, sim, 17*time.Second)
 }
 
 // longestStall returns the longest time up to the instant to in which the first stream of the client read nothing.

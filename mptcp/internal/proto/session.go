@@ -54,7 +54,7 @@ type Session struct {
 	addrs    addressBook
 
 	turns   uint64 // records with data so far, on all subflows
-	wants   int // pieces to be sent again, over all streams
+	wants   int    // pieces to be sent again, over all streams
 	events  []Event
 	views   []sched.Path // scratch for the policy
 	closed  bool

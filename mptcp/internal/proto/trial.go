@@ -11,13 +11,13 @@ import (
 // kernel to open its own sooner; it is spent where the known path carries as much during the trial anyway.
 const (
 	trialRoom  = 2 * segment            // in flight on a path on trial, at least
-	trialMost  = 12 * segment           // copies of too little to measure by end the trial, too
+	trialMost  = 12 * segment           // so many copies, or so much delivered, end the trial, too: in pieces too small to measure by
 	trialSlack = 100 * time.Millisecond // how much later than two round trips of it a known path may deliver and still be waited for
 )
 
 // onTrial returns how many octets may be in flight on sf while it is to be measured before it carries anything alone; 0: it need not be.
 func (s *Session) onTrial(sf *Subflow) (room int) {
-	if sf.rate.measured() || sf.out.trial >= trialMost {
+	if sf.rate.measured() || sf.out.trial >= trialMost || sf.out.delivered >= trialMost {
 		return 0
 	}
 	for _, q := range s.subflows {

@@ -84,6 +84,24 @@ func TestTrialOfTooLittleEnds(t *testing.T) {
 	}
 }
 
+// TestNoTrialAfterUse: requests alone never measure the path that carries them. That the far one was measured by its copies must not put the near
+// one on trial, or requests went the long way from then on.
+func TestNoTrialAfterUse(t *testing.T) {
+	lines := []line{{8, 40 * ms}, {8, 400 * ms}}
+	sim := newLab(lines, nil)
+	sim.play(t, 3*time.Second)
+	sim.ask(t, 300, 10e6) // long answers, and with them long queues, make round trips longer than those of the requests before
+	for range 100 {
+		sim.ask(t, 1000, 10e3)
+	}
+	for i := range 30 {
+		if took := sim.ask(t, 300, 200e3); i > 5 && took > 350*ms {
+			t.Fatalf("request %d is answered after %v", i, took)
+		}
+		sim.play(t, sim.clock.now+500*ms)
+	}
+}
+
 func TestTrialIsNotForBackups(t *testing.T) {
 	d := newDuo(t, roomyHello)
 	d.path(30*time.Millisecond, sched.Primary)
