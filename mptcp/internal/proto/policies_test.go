@@ -60,10 +60,33 @@ func TestPolicies(t *testing.T) {
 			}
 		}
 	})
-	for _, pair := range pairs {
-		t.Logf("%s\n%s", pair.name, policyTable(pair.name, got))
+	for _, m := range policyMeasures {
+		var b strings.Builder
+		for _, pair := range pairs {
+			fmt.Fprintf(&b, "\n| %s |", pair.name)
+			for _, name := range sched.Names() {
+				fmt.Fprintf(&b, " %s |", m.text(got[[2]string{pair.name, name}]))
+			}
+		}
+		t.Logf("%s: %s%s", m.name, strings.Join(sched.Names(), ", "), b.String())
 	}
 }
+
+// policyMeasures are the tables that are shown.
+var policyMeasures = []struct {
+	name string
+	text func(*policyFigures) string
+}{
+	{"goodput, Mbit/s", func(f *policyFigures) string { return fmt.Sprintf("%.1f", f.goodput) }},
+	{"goodput from cold, Mbit/s", func(f *policyFigures) string { return fmt.Sprintf("%.1f", f.cold) }},
+	{"200 KB, ms", func(f *policyFigures) string { return millis(f.short) }},
+	{"1 KB for 10 KB, p50 / p99, ms", func(f *policyFigures) string { return millis(f.alone50) + " / " + millis(f.alone99) }},
+	{"the same beside a download", func(f *policyFigures) string { return millis(f.loaded50) + " / " + millis(f.loaded99) }},
+	{"sent twice meanwhile, %", func(f *policyFigures) string { return fmt.Sprintf("%.0f", 100*f.twice) }},
+	{"longest stall, ms", func(f *policyFigures) string { return millis(f.stall) }},
+}
+
+func millis(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()*1000) }
 
 func (f *policyFigures) measure(t *testing.T, lines []line, policy sched.Policy) {
 	t.Helper()
@@ -118,16 +141,4 @@ func (f *policyFigures) check(t *testing.T, name string) {
 	if f.stall > time.Second {
 		t.Errorf("a download stands still for %v when a path goes silent", f.stall)
 	}
-}
-
-func policyTable(pair string, got map[[2]string]*policyFigures) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "| %s | goodput | cold | 200 KB | alone p50 / p99 | beside a download p50 / p99 | twice | stall |\n", pair)
-	for _, name := range sched.Names() {
-		f := got[[2]string{pair, name}]
-		r := func(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()*1000) }
-		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %s | %s / %s | %s / %s | %.0f %% | %s |\n", name, f.goodput, f.cold, r(f.short), r(f.alone50), r(f.alone99),
-			r(f.loaded50), r(f.loaded99), 100*f.twice, r(f.stall))
-	}
-	return b.String()
 }
