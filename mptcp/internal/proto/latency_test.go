@@ -72,8 +72,8 @@ func TestRequestsUnderLoad(t *testing.T) {
 		}
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			idle, _ := requests(t, tc.lines, nil, false)
-			loaded, _ := requests(t, tc.lines, nil, true)
+			idle, _ := requests(t, newLab(tc.lines, nil), false)
+			loaded, _ := requests(t, newLab(tc.lines, nil), true)
 			i50, p50, p99 := percentile(idle, 0.5), percentile(loaded, 0.5), percentile(loaded, 0.99)
 			t.Logf("%s: alone %v, loaded p50 %v, p99 %v", t.Name(), i50, p50, p99)
 			if p50 > 2*i50+5*time.Millisecond || p99 > 3*i50+10*time.Millisecond {
@@ -85,9 +85,8 @@ func TestRequestsUnderLoad(t *testing.T) {
 
 // requests makes a request of 1 KB for 10 KB each 100 ms and returns how long the answers took, and which share of what was read, the download's
 // octets included, was sent twice.
-func requests(t *testing.T, lines []line, policy sched.Policy, load bool) (took []time.Duration, twice float64) {
+func requests(t *testing.T, sim *sim, load bool) (took []time.Duration, twice float64) {
 	t.Helper()
-	sim := newLab(lines, policy)
 	copied, read := 0, 0
 	sim.peers[1].s.cfg.Trace = countCopies(&copied)
 	sim.play(t, 2*time.Second)
@@ -95,15 +94,22 @@ func requests(t *testing.T, lines []line, policy sched.Policy, load bool) (took 
 		sim.stream(0, simSide{}, simSide{write: bulk})
 	}
 	sim.play(t, 5*time.Second)
+	took = sim.converse(t)
+	for _, a := range sim.peers[0].apps {
+		read += a.read
+	}
+	return took, float64(copied) / float64(read)
+}
+
+// converse asks 100 times, each 100 ms, for 10 KB by 1 KB.
+func (sim *sim) converse(t *testing.T) (took []time.Duration) {
+	t.Helper()
 	for range 100 {
 		start := sim.clock.now
 		took = append(took, sim.ask(t, 1000, 10e3))
 		sim.play(t, max(start+100*time.Millisecond, sim.clock.now))
 	}
-	for _, a := range sim.peers[0].apps {
-		read += a.read
-	}
-	return took, float64(copied) / float64(read)
+	return took
 }
 
 // countCopies returns a recorder that adds up the octets sent again.

@@ -1,7 +1,11 @@
 package proto
 
 import (
+	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,17 +32,21 @@ var policyLines = []struct {
 type policyFigures struct {
 	goodput, sum, best float64       // Mbit/s, once windows are open
 	cold               float64       // Mbit/s of a session's first 3 s, or ten round trips
-	short              time.Duration // a download of 200 KB in a session that has carried more, in the mean
-	alone50, alone99   time.Duration // there 1 KB for 10 KB with nothing else going on
-	loaded50, loaded99 time.Duration // and beside a download
-	twice              float64       // octets sent twice there, as a share of what arrived
+	with, without      smallFigures  // what is late is copied, and is not
+	twice              float64       // octets sent twice beside a download, as a share of what arrived
 	stall              time.Duration // of a download when the better path goes silent
+}
+
+// smallFigures are those of what people wait for, in a session that has carried a long download before.
+type smallFigures struct {
+	short         time.Duration   // 200 KB, in the mean
+	alone, loaded []time.Duration // 1 KB for 10 KB, with nothing else going on and beside a download
 }
 
 // TestPolicies compares the scheduling policies on the same paths, in virtual time. It asks of each what it promises; -v shows the figures.
 func TestPolicies(t *testing.T) {
 	pairs := policyLines
-	if testing.Short() {
+	if testing.Short() && *policiesOut == "" {
 		pairs = pairs[:2]
 	}
 	got := make(map[[2]string]*policyFigures)
@@ -70,6 +78,51 @@ func TestPolicies(t *testing.T) {
 		}
 		t.Logf("%s: %s%s", m.name, strings.Join(sched.Names(), ", "), b.String())
 	}
+	if *policiesOut != "" {
+		savePolicies(t, *policiesOut, got)
+	}
+}
+
+var policiesOut = flag.String("policies.out", "", "folder for what TestPolicies measures, to be drawn by `mpsocks bench report FOLDER/alone --plots`")
+
+// savePolicies writes the requests beside a download as results of a bench: DIR/copies as a session is, DIR/alone without copies of what is late.
+func savePolicies(t *testing.T, dir string, got map[[2]string]*policyFigures) {
+	t.Helper()
+	for name, small := range map[string]func(*policyFigures) smallFigures{
+		"copies": func(f *policyFigures) smallFigures { return f.with },
+		"alone":  func(f *policyFigures) smallFigures { return f.without },
+	} {
+		type object map[string]any
+		var scenes, ways, runs []object
+		for _, policy := range sched.Names() {
+			ways = append(ways, object{"name": policy, "title": policy})
+		}
+		for _, pair := range policyLines {
+			scenes = append(scenes, object{"name": pair.name, "cut": -1})
+			for _, policy := range sched.Names() {
+				var values []float64
+				for _, d := range small(got[[2]string{pair.name, policy}]).loaded {
+					values = append(values, d.Seconds()*1000)
+				}
+				runs = append(runs, object{
+					"scenario": pair.name, "transport": policy, "workload": "rr-down", "rep": 1, "attempt": 1, "samples": object{"rr": values},
+				})
+			}
+		}
+		text, err := json.Marshal(object{
+			"schema": "mpsocks-bench/1", "mode": "simulation", "complete": true, "settings": object{"runs": 1}, "scenarios": scenes, "transports": ways,
+			"workloads": []object{{"name": "rr-down", "title": "requests beside a download"}}, "runs": runs,
+		})
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(dir, name), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name, "results.json"), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // policyMeasures are the tables that are shown.
@@ -79,11 +132,18 @@ var policyMeasures = []struct {
 }{
 	{"goodput, Mbit/s", func(f *policyFigures) string { return fmt.Sprintf("%.1f", f.goodput) }},
 	{"goodput from cold, Mbit/s", func(f *policyFigures) string { return fmt.Sprintf("%.1f", f.cold) }},
-	{"200 KB, ms", func(f *policyFigures) string { return millis(f.short) }},
-	{"1 KB for 10 KB, p50 / p99, ms", func(f *policyFigures) string { return millis(f.alone50) + " / " + millis(f.alone99) }},
-	{"the same beside a download", func(f *policyFigures) string { return millis(f.loaded50) + " / " + millis(f.loaded99) }},
+	{"200 KB, ms", func(f *policyFigures) string { return millis(f.with.short) }},
+	{"1 KB for 10 KB, p50 / p99, ms", func(f *policyFigures) string { return halves(f.with.alone) }},
+	{"the same beside a download", func(f *policyFigures) string { return halves(f.with.loaded) }},
+	{"200 KB, the policy alone, ms", func(f *policyFigures) string { return millis(f.without.short) }},
+	{"1 KB for 10 KB, the policy alone, p50 / p99, ms", func(f *policyFigures) string { return halves(f.without.alone) }},
+	{"the same beside a download", func(f *policyFigures) string { return halves(f.without.loaded) }},
 	{"sent twice meanwhile, %", func(f *policyFigures) string { return fmt.Sprintf("%.0f", 100*f.twice) }},
 	{"longest stall, ms", func(f *policyFigures) string { return millis(f.stall) }},
+}
+
+func halves(v []time.Duration) string {
+	return millis(percentile(v, 0.5)) + " / " + millis(percentile(v, 0.99))
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()*1000) }
@@ -97,26 +157,31 @@ func (f *policyFigures) measure(t *testing.T, lines []line, policy sched.Policy)
 	open := max(3*time.Second, 20*longest)
 	f.goodput = goodputBetween(t, lines, policy, false, open, open+10*time.Second) * 8 / 1e6
 	f.cold = goodputBetween(t, lines, policy, false, 0, max(3*time.Second, 10*longest)) * 8 / 1e6
-	f.warm(t, lines, policy)
-	loaded, twice := requests(t, lines, policy, true)
-	f.loaded50, f.loaded99, f.twice = percentile(loaded, 0.5), percentile(loaded, 0.99), twice
+	f.with.loaded, f.twice = requests(t, newLab(lines, policy), true)
+	f.without.loaded, _ = requests(t, leaveLate(newLab(lines, policy)), true)
+	f.with.warm(t, newLab(lines, policy), f.goodput)
+	f.without.warm(t, leaveLate(newLab(lines, policy)), f.goodput)
 	f.stall, _ = pathLost(t, lines, policy, 0)
 }
 
-// warm measures small things in a session that knows its paths: it has carried a long download before, 5 s or ten round trips of it.
-func (f *policyFigures) warm(t *testing.T, lines []line, policy sched.Policy) {
-	t.Helper()
-	sim := newLab(lines, policy)
-	sim.play(t, 3*time.Second)
-	sim.ask(t, 300, int(f.goodput*1e6/8*max(5, 10*(lines[0].rtt+lines[1].rtt).Seconds())))
-	sim.play(t, sim.clock.now+time.Second)
-	var alone []time.Duration
-	for range 100 {
-		start := sim.clock.now
-		alone = append(alone, sim.ask(t, 1000, 10e3))
-		sim.play(t, max(start+100*ms, sim.clock.now))
+func leaveLate(sim *sim) *sim {
+	for _, p := range sim.peers {
+		p.s.cfg.LeaveLate = true
 	}
-	f.alone50, f.alone99 = percentile(alone, 0.5), percentile(alone, 0.99)
+	return sim
+}
+
+// warm measures small things after a long download, 5 s or ten round trips of it.
+func (f *smallFigures) warm(t *testing.T, sim *sim, mbit float64) {
+	t.Helper()
+	long := 5.0
+	for _, p := range sim.paths {
+		long = max(long, 20*p.wire[0].delay.Seconds())
+	}
+	sim.play(t, 3*time.Second)
+	sim.ask(t, 300, int(mbit*1e6/8*long))
+	sim.play(t, sim.clock.now+time.Second)
+	f.alone = sim.converse(t)
 	const rounds = 20
 	for range rounds {
 		f.short += sim.ask(t, 300, 200e3) / rounds

@@ -149,7 +149,7 @@ func (s *Session) rescuable(sf *Subflow, most int) iter.Seq2[*Stream, int] {
 
 // rescues reports whether sf may carry what is late elsewhere.
 func (s *Session) rescues(sf *Subflow) bool {
-	return len(s.subflows) > 1 && sf.state == Up && sf.Role() < sched.Backup && !sf.full()
+	return len(s.subflows) > 1 && !s.cfg.LeaveLate && sf.state == Up && sf.Role() < sched.Backup && !sf.full()
 }
 
 // rescueAt is when an idle sf should look for late pieces again. What was due when the timer fired last counts no more: sf was asked then,

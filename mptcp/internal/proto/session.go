@@ -23,6 +23,8 @@ type Config struct {
 	Local, Peer wire.Hello
 	// Policy chooses subflows; nil means sched.Earliest.
 	Policy sched.Policy
+	// LeaveLate leaves what is late to the path that it is on, as long as that answers at all: no copies. It shows what Policy does by itself.
+	LeaveLate bool
 	// Trace receives events; nil means none.
 	Trace trace.Recorder
 	// MaxWindow bounds a stream's receive window as it grows, in octets. Default: an eighth of the session credit, at least the stream credit.
