@@ -19,6 +19,9 @@ const (
 // Name returns "blest".
 func (BLEST) Name() string { return "blest" }
 
+// Copies returns false.
+func (BLEST) Copies() bool { return false }
+
 // Decide implements Policy.
 func (BLEST) Decide(i int, paths []Path, job Job) Verdict {
 	if v := (MinRTT{}).Decide(i, paths, job); v != Send {

@@ -20,6 +20,5 @@ func TestBLEST(t *testing.T) {
 		{"paths alike fit in a small window", []Path{full, near}, job(70_000), []Verdict{Send, Send}},
 		{"nobody waits for a silent path", []Path{with(near, suspect), far}, job(100_000), []Verdict{HeldSuspect, Send}},
 		{"what is sent again has its place in the window", []Path{full, far}, job(0), []Verdict{Send, Send}},
-		{"no copies", []Path{full, far}, Job{Chunk: 1400, Copy: true}, []Verdict{HeldCopy, HeldCopy}},
 	}.check(t, BLEST{})
 }

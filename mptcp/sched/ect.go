@@ -14,13 +14,13 @@ const slack = 2 * time.Millisecond
 // Name returns "ect".
 func (Earliest) Name() string { return "ect" }
 
+// Copies returns false.
+func (Earliest) Copies() bool { return false }
+
 // Decide implements Policy.
 func (Earliest) Decide(i int, paths []Path, job Job) Verdict {
 	if v := Admit(i, paths); v != Send {
 		return v
-	}
-	if job.Copy {
-		return HeldCopy
 	}
 	mine := paths[i].Arrival(job.Chunk)
 	if mine <= slack || soonest(i, paths, job.Chunk, mine) {

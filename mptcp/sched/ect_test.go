@@ -17,6 +17,5 @@ func TestEarliest(t *testing.T) {
 		{"nobody waits for a silent path", []Path{with(fast, suspect), slow}, Job{Chunk: 1000, Backlog: 1000}, []Verdict{HeldSuspect, Send}},
 		{"nor for a spare one", []Path{with(fast, backup), slow}, Job{Chunk: 1000, Backlog: 1000}, []Verdict{HeldRole, Send}},
 		{"paths alike do not wait for each other", []Path{alike, alike, alike}, Job{Chunk: 16000, Backlog: 16000}, []Verdict{Send, Send, Send}},
-		{"no copies", []Path{fast, slow}, Job{Chunk: 1400, Backlog: 4_000_000, Copy: true}, []Verdict{HeldCopy, HeldCopy}},
 	}.check(t, Earliest{})
 }

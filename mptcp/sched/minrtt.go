@@ -8,13 +8,13 @@ type MinRTT struct{}
 // Name returns "minrtt".
 func (MinRTT) Name() string { return "minrtt" }
 
+// Copies returns false.
+func (MinRTT) Copies() bool { return false }
+
 // Decide implements Policy.
-func (MinRTT) Decide(i int, paths []Path, job Job) Verdict {
+func (MinRTT) Decide(i int, paths []Path, _ Job) Verdict {
 	if v := Admit(i, paths); v != Send {
 		return v
-	}
-	if job.Copy {
-		return HeldCopy
 	}
 	for j := range paths {
 		if j != i && nearer(j, i, paths) && ready(j, paths) {

@@ -19,6 +19,5 @@ func TestMinRTT(t *testing.T) {
 		{"equal ones in order", []Path{near, near, near}, job, []Verdict{Send, HeldFar, HeldFar}},
 		{"of three the nearest with room", []Path{with(near, saturated), far, path(50, 50*time.Millisecond)}, job, []Verdict{Send, HeldFar, Send}},
 		{"the smoothed round trip counts", []Path{with(near, func(p *Path) { p.SRTT = 100 * time.Millisecond }), far}, job, []Verdict{HeldFar, Send}},
-		{"no copies", []Path{near, far}, Job{Chunk: 1400, Copy: true}, []Verdict{HeldCopy, HeldCopy}},
 	}.check(t, MinRTT{})
 }

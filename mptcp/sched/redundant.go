@@ -8,5 +8,8 @@ type Redundant struct{}
 // Name returns "redundant".
 func (Redundant) Name() string { return "redundant" }
 
+// Copies returns true.
+func (Redundant) Copies() bool { return true }
+
 // Decide implements Policy.
 func (Redundant) Decide(i int, paths []Path, _ Job) Verdict { return Admit(i, paths) }

@@ -7,11 +7,10 @@ import (
 
 func TestRedundant(t *testing.T) {
 	near, far := path(50, 20*time.Millisecond), path(10, 80*time.Millisecond)
-	octets, again := Job{Chunk: 1400, Backlog: 1400}, Job{Chunk: 1400, Copy: true}
+	job := Job{Chunk: 1400, Backlog: 1400}
 	decisions{
-		{"new octets on any path", []Path{near, far}, octets, []Verdict{Send, Send}},
-		{"and copies", []Path{near, far}, again, []Verdict{Send, Send}},
-		{"a silent path gets none", []Path{with(near, suspect), far}, again, []Verdict{HeldSuspect, Send}},
-		{"nor does a spare one", []Path{near, with(far, backup)}, again, []Verdict{Send, HeldRole}},
+		{"any path", []Path{near, far}, job, []Verdict{Send, Send}},
+		{"but a silent one", []Path{with(near, suspect), far}, job, []Verdict{HeldSuspect, Send}},
+		{"or a spare one", []Path{near, with(far, backup)}, job, []Verdict{Send, HeldRole}},
 	}.check(t, Redundant{})
 }

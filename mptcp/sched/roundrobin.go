@@ -8,13 +8,13 @@ type RoundRobin struct{}
 // Name returns "roundrobin".
 func (RoundRobin) Name() string { return "roundrobin" }
 
+// Copies returns false.
+func (RoundRobin) Copies() bool { return false }
+
 // Decide implements Policy.
-func (RoundRobin) Decide(i int, paths []Path, job Job) Verdict {
+func (RoundRobin) Decide(i int, paths []Path, _ Job) Verdict {
 	if v := Admit(i, paths); v != Send {
 		return v
-	}
-	if job.Copy {
-		return HeldCopy
 	}
 	mine := paths[i].Turn
 	for j := range paths {

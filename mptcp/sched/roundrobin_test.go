@@ -24,6 +24,5 @@ func TestRoundRobin(t *testing.T) {
 		{"and a silent one", []Path{at(near, 1, suspect), at(far, 2)}, job, []Verdict{HeldSuspect, Send}},
 		{"and a spare one", []Path{at(near, 1, backup), at(far, 2)}, job, []Verdict{HeldRole, Send}},
 		{"three in turn", []Path{at(near, 5), at(far, 3), at(near, 4)}, job, []Verdict{HeldTurn, Send, HeldTurn}},
-		{"no copies", []Path{at(near, 1), far}, Job{Chunk: 1400, Copy: true}, []Verdict{HeldCopy, HeldCopy}},
 	}.check(t, RoundRobin{})
 }

@@ -76,8 +76,6 @@ type Job struct {
 	Backlog int
 	// Window is how many octets their stream may have under way, those that are included; 0: what it may has been counted before.
 	Window int
-	// Copy: another subflow carries these octets already. Nothing waits for a copy, and nobody needs it unless that one fails.
-	Copy bool
 }
 
 // Verdict is an answer of a policy.
@@ -98,13 +96,11 @@ const (
 	HeldWindow
 	// HeldTurn: a path that has waited longer has room.
 	HeldTurn
-	// HeldCopy: another subflow carries it.
-	HeldCopy
 )
 
 var verdicts = [...]string{
 	"sending", "held: other paths deliver sooner", "standby: better paths are not saturated", "suspect: no answer",
-	"held: a nearer path has room", "held: would block the window", "held: another path's turn", "idle: carried elsewhere",
+	"held: a nearer path has room", "held: would block the window", "held: another path's turn",
 }
 
 // String returns the reason for people.
@@ -113,14 +109,16 @@ func (v Verdict) String() string { return verdicts[min(int(v), len(verdicts)-1)]
 // A Policy decides. Decide is called with i, the index in paths of the subflow that asks, and which therefore has room; paths has every subflow
 // of the session that could carry data. The slice is the caller's and valid during the call only.
 //
-// Every policy must answer as Admit does where Admit refuses, so that roles hold. For what is no copy it must answer Send when i is the only path
-// that Admit allows, and to at least one of those that Admit allows if none of them is Saturated or Busy. A session may therefore rely on progress
-// while any path lives.
+// Every policy must answer as Admit does where Admit refuses, so that roles hold. It must answer Send when i is the only path that Admit allows, and
+// to at least one of those that Admit allows if none of them is Saturated or Busy. A session may therefore rely on progress while any path lives.
 //
 // A path held by HeldFar is asked again when another one becomes Saturated, by HeldTurn when another one was given a record, by any verdict
 // whenever something arrives or is written.
 type Policy interface {
 	Name() string
+	// Copies reports whether a path that has room, and that Admit allows, is to carry what others carry and the peer is not known to have, before
+	// anything new. It is always the same.
+	Copies() bool
 	Decide(i int, paths []Path, job Job) Verdict
 }
 

@@ -47,7 +47,7 @@ func randomPaths(rng *rand.Rand) []Path {
 }
 
 func randomJob(rng *rand.Rand) Job {
-	j := Job{Chunk: 1 + rng.IntN(65535), Backlog: 1 + rng.IntN(1<<24), Copy: rng.IntN(4) == 0}
+	j := Job{Chunk: 1 + rng.IntN(65535), Backlog: 1 + rng.IntN(1<<24)}
 	if rng.IntN(2) == 0 {
 		j.Window = 1 + rng.IntN(1<<23)
 	}
@@ -75,7 +75,7 @@ func checkPolicy(t *testing.T, p Policy, paths []Path, job Job) {
 		}
 	}
 	switch {
-	case job.Copy || len(sent) > 0:
+	case len(sent) > 0:
 	case len(allowed) == 1:
 		t.Fatalf("Decide(%d, %+v, %+v) holds the only path", allowed[0], paths, job)
 	case len(allowed) > 0 && free:
@@ -174,6 +174,11 @@ func TestNames(t *testing.T) {
 	if p, ok := ByName(""); !ok || p != (Earliest{}) {
 		t.Errorf(`ByName("") = %v, %v, want ect`, p, ok)
 	}
+	for _, name := range Names() {
+		if p, _ := ByName(name); p.Copies() != (name == "redundant") {
+			t.Errorf("%s: Copies() = %v", name, p.Copies())
+		}
+	}
 	if p, ok := ByName("pull"); ok {
 		t.Errorf(`ByName("pull") = %v, want none`, p)
 	}
@@ -181,7 +186,7 @@ func TestNames(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	seen := make(map[string]Verdict)
-	for v := Send; v <= HeldCopy; v++ {
+	for v := Send; v <= HeldTurn; v++ {
 		if w, ok := seen[v.String()]; ok || v.String() == "" {
 			t.Errorf("%d and %d are both %q", w, v, v)
 		}

@@ -85,10 +85,9 @@ func (s *Session) wanted(sf *Subflow) (*Stream, int) {
 // is on, or that is overdue there. The streams that have waited longest for an acknowledgement come first.
 func (s *Session) late(now Instant, sf *Subflow, most int) (*Stream, int) {
 	overdue := now - rescueSlack - sf.srtt/2
-	view := sf.view()
 	for st, i := range s.rescuable(sf, most) {
 		p := st.out.flight.q.At(i)
-		if p.arrive < overdue || now+view.Arrival(int(p.n))+rescueSlack/2 < p.arrive {
+		if p.arrive < overdue || now+sf.arrival(int(p.n))+rescueSlack/2 < p.arrive {
 			return st, i
 		}
 	}
@@ -118,7 +117,7 @@ func (s *Session) stuck(now Instant, sf *Subflow) (*Stream, int) {
 
 // double picks a copy of what other paths carry, of a stream that has sent less than most, where the policy wants copies of everything.
 func (s *Session) double(sf *Subflow, self, most int) load {
-	if s.policy.Decide(self, s.views, sched.Job{Chunk: sf.plan().record, Copy: true}) != sched.Send {
+	if !s.copies || !s.admits(sf, self) {
 		return load{}
 	}
 	for st, i := range s.rescuable(sf, most) {
@@ -168,6 +167,6 @@ func (s *Session) rescueAt(sf *Subflow) Instant {
 }
 
 func (sf *Subflow) arrival(n int) time.Duration {
-	v := sf.view()
-	return v.Arrival(n)
+	p := sched.Path{Rate: sf.plan().promise, MinRTT: sf.minRTT, InFlight: sf.out.inFlight}
+	return p.Arrival(n)
 }

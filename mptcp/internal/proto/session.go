@@ -44,6 +44,7 @@ type StreamID uint32
 type Session struct {
 	cfg    Config
 	policy sched.Policy
+	copies bool // policy.Copies
 
 	subflows []*Subflow
 	slots    slotMask // in use
@@ -79,7 +80,7 @@ func New(cfg Config, now Instant) *Session {
 	if cfg.KeepAlive == 0 {
 		cfg.KeepAlive = 15 * time.Second
 	}
-	s := &Session{cfg: cfg, policy: cfg.Policy, streams: make(map[StreamID]*Stream), alone: now}
+	s := &Session{cfg: cfg, policy: cfg.Policy, copies: cfg.Policy.Copies(), streams: make(map[StreamID]*Stream), alone: now}
 	s.all.which, s.snd.ready.which, s.snd.urgent.which = listAll, listReady, listUrgent
 	s.snd.flying.which, s.snd.starved.which = listFlying, listStarved
 	s.snd.limit = cfg.Peer.SessionCredit

@@ -233,9 +233,10 @@ func (s *Session) view(sf *Subflow) (self int) {
 }
 
 func (sf *Subflow) view() sched.Path {
+	p := sf.plan()
 	return sched.Path{
-		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.full(), Busy: sf.busy,
-		Rate: sf.plan().promise, MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight, Window: sf.plan().limit, Turn: sf.turn,
+		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.out.inFlight >= p.limit, Busy: sf.busy,
+		Rate: p.promise, MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight, Window: p.limit, Turn: sf.turn,
 	}
 }
 
