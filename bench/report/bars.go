@@ -34,7 +34,7 @@ type bars struct {
 // Places in a panel of bars: names, as wide as they need within bounds, bars,
 // figures.
 const (
-	namesLeast, namesMost = 78.0, 118.0
+	namesLeast, namesMost = 78.0, 130.0
 	nameGap               = 8.0
 	barsTo                = 276.0
 	barRow                = 21.0
@@ -46,7 +46,7 @@ func namesWidth(blocks []bars) float64 {
 	w := namesLeast
 	for _, b := range blocks {
 		for _, x := range b.bars {
-			w = max(w, textWidth(x.way.Name, 11.5)+nameGap)
+			w = max(w, textWidth(x.way.Name, 13)+nameGap) // some fonts are wider
 		}
 	}
 	return min(w, namesMost)
