@@ -42,9 +42,12 @@ type Config struct {
 	PathPolicy string
 	// Trace receives the session's events. It is called with locks held and must not block. Nil: none.
 	Trace func(Event)
+	// TraceOn says whether anybody wants events now: while nobody does, Trace is not called and next to nothing is spent on it. It is asked for every
+	// record, with locks held, and must not block. Nil: always.
+	TraceOn func() bool
 }
 
-// Event is one thing that happened inside a session: a name like "data:reinjected" and its details. See docs/protocol.md for the names.
+// Event is one thing that happened inside a session: a name like "data:reinjected" and its details. See docs/trace.md for the names.
 type Event = trace.Event
 
 // maxSessionMemory and the like keep configured numbers inside what the Hello can say.

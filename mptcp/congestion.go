@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
 )
 
 // CongestionAuto lets the session choose each path's congestion control by what the path shows.
@@ -43,6 +44,8 @@ func (sf *subflow) setCongestion(level slog.Level, name string) bool {
 	err := sf.sock.SetCongestion(name)
 	if err != nil {
 		sf.s.note(level, "congestion control not changed", "session", sf.s.id, "path", sf.name(), "control", name, "err", err)
+		return false
 	}
-	return err == nil
+	sf.trace("subflow:congestion_set", trace.Str("control", name))
+	return true
 }

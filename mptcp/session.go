@@ -76,8 +76,9 @@ func (s *Session) begin(o opening) {
 	s.id = fmt.Sprintf("%08x", uint32(token.Token(proto.Version)))[:6] // too short to be the token
 	s.core = proto.New(proto.Config{
 		Client: o.client, Secret: o.secret, Local: o.local, Peer: o.remote,
-		Policy: s.cfg.scheduler(), Trace: s.cfg.Trace, SendBuffer: int(min(o.local.SessionCredit, math.MaxInt)), KeepAlive: s.cfg.KeepAlive, Seed: random(),
+		Policy: s.cfg.scheduler(), Trace: s.tracer(), TraceOn: s.cfg.TraceOn, SendBuffer: int(min(o.local.SessionCredit, math.MaxInt)), KeepAlive: s.cfg.KeepAlive, Seed: random(),
 	}, s.now())
+	s.traceStarted(o.client)
 }
 
 // ID returns a short name for logs. It is not a secret.

@@ -68,6 +68,7 @@ func (sf *subflow) attach(s *Session, addrID, peerAddrID uint8, role Role, backu
 	core.User = sf
 	sf.wake = sync.NewCond(&s.mu)
 	s.subs = append(s.subs, sf)
+	sf.traceAttached()
 	sf.chooseCongestion()
 	s.reckon()
 	s.wg.Add(2)

@@ -14,5 +14,6 @@
 //
 // session: what all streams share. subflow, health, rate: one path's state. send, reinject: the next record for a subflow.
 // sendbuf, flight: octets not yet acknowledged, and where they are. receive, recvbuf: a record's way in. stream, closing: one
-// stream and its end. flow: credit. control: what is not data. handshake: MP_CAPABLE and MP_JOIN. addr: ADD_ADDR and REMOVE_ADDR.
+// stream and its end. flow: credit. control: what is not data. decisions: what of all this is traced, and why.
+// handshake: MP_CAPABLE and MP_JOIN. addr: ADD_ADDR and REMOVE_ADDR.
 package proto

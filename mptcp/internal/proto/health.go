@@ -114,10 +114,13 @@ func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 		before := sf.losses.kind
 		sf.losses.look(now, info, sf.srtt, info.RTT <= sf.minRTT+sf.minRTT/queueIsShort+shortQueue)
 		if kind := sf.losses.kind; kind != before {
-			s.trace(now, "subflow:congestion", trace.Num("addr_id", sf.addrID), trace.Str("kind", kind.String()))
+			s.traceOn(now, sf, "subflow:congestion", trace.Str("kind", kind.String()))
 		}
 	}
 	sf.replan()
+	if s.tracing() {
+		s.traceEstimate(now, sf)
+	}
 }
 
 // NotSentLowat is how many octets the path's socket should hold unsent: what the path serialises while a record is made.
@@ -154,9 +157,8 @@ func (sf *Subflow) cryAt() Instant {
 // doubt puts the path under suspicion: what only it carries goes to the others at once.
 func (s *Session) doubt(now Instant, sf *Subflow) {
 	sf.state, sf.suspectSince, sf.cried = Suspect, now, false
-	s.trace(now, "recovery:stall_detected", trace.Num("addr_id", sf.addrID), trace.Num("in_flight", sf.out.inFlight),
-		trace.Num("silent_us", int64((now-sf.progress)/time.Microsecond)))
-	s.trace(now, "subflow:state_updated", trace.Num("addr_id", sf.addrID), trace.Str("to", Suspect.String()))
+	s.traceOn(now, sf, "recovery:stall_detected", trace.Num("in_flight", sf.out.inFlight), trace.Micros("silent_us", now-sf.progress))
+	s.traceOn(now, sf, "subflow:state_updated", trace.Str("to", Suspect.String()))
 	s.silenceAll(sf)
 	s.passOn(sf)
 	s.tell(sf, wire.StatusSuspect)
@@ -174,7 +176,7 @@ func (s *Session) trust(now Instant, sf *Subflow) {
 		sf.ramp()
 	}
 	sf.replan()
-	s.trace(now, "subflow:state_updated", trace.Num("addr_id", sf.addrID), trace.Str("to", Up.String()))
+	s.traceOn(now, sf, "subflow:state_updated", trace.Str("to", Up.String()))
 	s.unsilence(sf)
 	s.silenceSuspects()
 	s.emit(Event{Kind: EventState, Subflow: sf})

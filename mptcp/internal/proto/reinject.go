@@ -58,7 +58,7 @@ func (s *Session) loseAll(now Instant, sf *Subflow) {
 	}
 	sf.out.inFlight = 0
 	if lost > 0 {
-		s.trace(now, "data:lost", trace.Num("addr_id", sf.addrID), trace.Num("len", lost))
+		s.traceOn(now, sf, "data:lost", trace.Num("len", lost))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
-	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
 	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
 	"github.com/mpsocks/mpsocks/mptcp/option"
 	"github.com/mpsocks/mpsocks/mptcp/sched"
@@ -57,6 +56,9 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 	}
 	elicits := s.appendControl(now, sf, &b)
 	l := s.choose(now, sf)
+	if s.tracing() {
+		s.traceAsked(now, sf, l)
+	}
 	if l.st == nil && !sf.in.ackNow && b.OptionLen() == 0 {
 		return buf, false
 	}
@@ -82,6 +84,7 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 // choose picks what sf is to carry: first what was lost, then young and short streams and what of young ones is late elsewhere, then the others in
 // turn, then, if nothing is left, what of those is late.
 func (s *Session) choose(now Instant, sf *Subflow) load {
+	sf.refused = refusal{}
 	if sf.full() {
 		return load{}
 	}
@@ -94,7 +97,7 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 		return l
 	}
 	if st, i := s.wanted(sf); st != nil && s.permits(sf, self, sched.Job{Chunk: segment, Backlog: s.wants*segment + s.snd.unsent}) {
-		return s.again(sf, st, i, "lost")
+		return s.again(sf, st, i, whyLost)
 	}
 	if l := s.double(sf, self, youngOctets); l.st != nil {
 		return l
@@ -105,10 +108,10 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	rescues := s.rescues(sf) && s.admits(sf, self) // what is late does not wait for others
 	if rescues {
 		if st, i := s.late(now, sf, youngOctets); st != nil {
-			return s.again(sf, st, i, "late")
+			return s.again(sf, st, i, whyLate)
 		}
 		if st, i := s.stuck(now, sf); st != nil {
-			return s.again(sf, st, i, "stuck")
+			return s.again(sf, st, i, whyStuck)
 		}
 	}
 	if l := s.double(sf, self, math.MaxInt); l.st != nil {
@@ -119,7 +122,7 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	}
 	if rescues {
 		if st, i := s.late(now, sf, math.MaxInt); st != nil {
-			return s.again(sf, st, i, "late")
+			return s.again(sf, st, i, whyTail)
 		}
 	}
 	return load{}
@@ -129,6 +132,9 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 func (s *Session) permits(sf *Subflow, self int, job sched.Job) bool {
 	job.Backlog = max(job.Backlog, job.Chunk)
 	sf.verdict = s.policy.Decide(self, s.views, job)
+	if sf.verdict != sched.Send {
+		sf.refused = refusal{sf.verdict, job.Chunk, job.Backlog}
+	}
 	return sf.verdict == sched.Send
 }
 
@@ -173,7 +179,7 @@ func (s *Session) chooseUrgent(sf *Subflow, self int) load {
 				return load{}
 			}
 			s.snd.urgent.rotate(st)
-			return newLoad(st, n, fin)
+			return newLoad(st, n, fin, whyYoung)
 		}
 		st = next
 	}
@@ -198,7 +204,7 @@ func (s *Session) chooseReady(sf *Subflow, self int) load {
 		if st.deficit -= n; st.deficit <= 0 {
 			s.snd.ready.rotate(st)
 		}
-		return newLoad(st, n, fin)
+		return newLoad(st, n, fin, whyNew)
 	}
 	return load{}
 }
@@ -210,8 +216,8 @@ func (s *Session) backlog(st *Stream) int {
 	return s.snd.unsent - own + min(own, max(st.out.limit.Sub(st.out.nxt), 0))
 }
 
-func newLoad(st *Stream, n int, fin bool) load {
-	return load{st: st, dsn: st.out.nxt, n: n, fin: fin && n == st.unsent()}
+func newLoad(st *Stream, n int, fin bool, why string) load {
+	return load{st: st, dsn: st.out.nxt, n: n, fin: fin && n == st.unsent(), why: why}
 }
 
 // urgent says which streams go first: whoever waits for them is a person.
@@ -271,6 +277,9 @@ func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l loa
 	sf.turn = s.turns
 	s.bind(now, sf, l)
 	s.remember(now, sf, l)
+	if s.tracing() {
+		s.traceBound(now, sf, l)
+	}
 }
 
 // bind notes in the stream that sf carries l.
@@ -281,7 +290,6 @@ func (s *Session) bind(now Instant, sf *Subflow, l load) {
 		p.on |= sf.slot
 		p.tried |= sf.slot
 		p.arrive = due
-		s.trace(now, "data:reinjected", trace.Num("stream", st.id), trace.Num("addr_id", sf.addrID), trace.Num("len", l.n), trace.Str("reason", l.why))
 		return
 	}
 	if l.n > 0 {
@@ -321,6 +329,7 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 		return violation("report of %d records, only %d were sent", r.Records, sf.out.records)
 	}
 	sf.out.reported = max(sf.out.reported, r.Records)
+	before := sf.out.delivered
 	var last sentRecord
 	for sf.out.sent.Len() > 0 && sf.out.sent.At(0).record <= r.Records {
 		last = sf.out.sent.Pop()
@@ -348,6 +357,9 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 	}
 	sf.replan()
 	sf.out.deliverAt = now
+	if s.tracing() {
+		s.traceReported(now, sf, int(sf.out.delivered-before), now-last.at-delay)
+	}
 	return nil
 }
 

@@ -27,6 +27,8 @@ type Config struct {
 	LeaveLate bool
 	// Trace receives events; nil means none.
 	Trace trace.Recorder
+	// TraceOn says whether anybody wants them now; nil means always. It is asked often, with the session's lock held.
+	TraceOn func() bool
 	// MaxWindow bounds a stream's receive window as it grows, in octets. Default: an eighth of the session credit, at least the stream credit.
 	MaxWindow int
 	// SendBuffer bounds the octets of all streams together that wait for their DATA_ACK. Default 64 MiB.
@@ -64,6 +66,8 @@ type Session struct {
 	closeAs error
 	alone   Instant // since when the session has had no subflow
 	timed   Instant // when the timer fired last
+	traced  bool    // somebody listened to the trace when that was looked at last
+	joined  int     // subflows so far
 }
 
 // New returns a session whose handshake is done; add its first subflow next.
@@ -134,12 +138,6 @@ func (s *Session) Events() []Event {
 }
 
 func (s *Session) emit(e Event) { s.events = append(s.events, e) }
-
-func (s *Session) trace(now Instant, name string, attrs ...trace.Attr) {
-	if s.cfg.Trace != nil {
-		s.cfg.Trace(trace.Event{Time: now, Name: name, Attrs: attrs})
-	}
-}
 
 // Closed reports whether the session has ended, and why.
 func (s *Session) Closed() (bool, error) { return s.closed, s.closeAs }

@@ -19,6 +19,7 @@ type Subflow struct {
 	// User is for the driver.
 	User any
 
+	id         int      // counted from 1, in the order of joining
 	slot       slotMask // one bit
 	addrID     uint8    // of the path: the address ID its opener gave it
 	peerAddrID uint8    // of the peer's address
@@ -38,6 +39,8 @@ type Subflow struct {
 	verdict   sched.Verdict
 	busy      bool   // it was given a record and has not come for another
 	turn      uint64 // Session.turns when it was given data last
+	refused   refusal
+	watched   watched
 }
 
 // outbound is what was sent on a subflow.
@@ -96,6 +99,9 @@ type sentRecord struct {
 	limited     bool  // nothing else waited: says little about the rate
 }
 
+// ID returns the subflow's number in its session, counted from 1 in the order of joining.
+func (sf *Subflow) ID() int { return sf.id }
+
 // AddrID returns the address ID of the path (RFC 8684, section 3.2).
 func (sf *Subflow) AddrID() uint8 { return sf.addrID }
 
@@ -119,7 +125,8 @@ func (s *Session) AddSubflow(now Instant, addrID, peerAddrID uint8, role sched.R
 	if free == 0 {
 		return nil, ErrTooManyPaths
 	}
-	sf := &Subflow{slot: free & -free, addrID: addrID, peerAddrID: peerAddrID, role: role, backup: backup, spill: role == sched.Secondary}
+	s.joined++
+	sf := &Subflow{id: s.joined, slot: free & -free, addrID: addrID, peerAddrID: peerAddrID, role: role, backup: backup, spill: role == sched.Secondary}
 	s.slots |= sf.slot
 	sf.out.ssn, sf.in.ssn = 1, 1
 	sf.in.last = now
@@ -131,7 +138,7 @@ func (s *Session) AddSubflow(now Instant, addrID, peerAddrID uint8, role sched.R
 	}
 	s.subflows = append(s.subflows, sf)
 	s.alone = 0
-	s.trace(now, "subflow:started", trace.Num("addr_id", addrID), trace.Str("role", role.String()))
+	s.traceOn(now, sf, "subflow:started", trace.Str("role", role.String()), trace.Micros("rtt_us", rtt))
 	s.confirm(now, sf)
 	s.silenceSuspects()
 	s.resendControl()
@@ -151,7 +158,8 @@ func (s *Session) RemoveSubflow(now Instant, sf *Subflow) {
 		}
 	}
 	s.slots &^= sf.slot
-	s.trace(now, "subflow:closed", trace.Num("addr_id", sf.addrID))
+	s.traceHold(now, sf, holdNone)
+	s.traceOn(now, sf, "subflow:closed")
 	s.loseAll(now, sf)
 	s.passOn(sf)
 	for i := range sf.due.Len() {

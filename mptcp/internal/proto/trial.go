@@ -44,7 +44,7 @@ func (s *Session) tryOut(sf *Subflow, self, room int) load {
 		f := &st.out.flight
 		for i := f.q.Len() - 1; i >= max(0, f.q.Len()-rescueScan); i-- {
 			if p := f.q.At(i); !p.arrived && p.tried&sf.slot == 0 {
-				return s.again(sf, st, i, "trial")
+				return s.again(sf, st, i, whyTrial)
 			}
 		}
 		st = s.snd.flying.after(st)
