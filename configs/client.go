@@ -46,6 +46,7 @@ type Client struct {
 	// runs: off, pac or socks.
 	SystemProxy string
 	Log         Log
+	Trace       Trace
 }
 
 // Socks is the local proxy port.
@@ -93,6 +94,15 @@ type Log struct {
 	Format string // text or json
 }
 
+// Trace is a file of what sessions decide and why.
+type Trace struct {
+	File string // resolved; empty: none
+	Size int64  // bytes at most, the file before it included
+}
+
+// DefaultTraceSize is minutes of a busy session, and days of a quiet one.
+const DefaultTraceSize = 64 << 20
+
 // LoadClient reads the client's file called name. Its error holds every
 // problem of the file, one a line.
 func LoadClient(name string) (*Client, error) {
@@ -117,6 +127,7 @@ func ParseClient(name string, text []byte) (*Client, error) {
 		Drain:     DefaultDrain,
 		Admin:     Admin{Listen: DefaultClientAdmin},
 		Log:       Log{Level: "info", Format: "text"},
+		Trace:     Trace{Size: DefaultTraceSize},
 
 		SystemProxy: SystemProxyOff,
 	}
@@ -158,6 +169,7 @@ func clientFields(c *Client) []field {
 		{name: "admin", section: adminFields(&c.Admin)},
 		{name: "system_proxy", set: oneOf(&c.SystemProxy, systemProxies...)},
 		{name: "log", section: logFields(&c.Log)},
+		{name: "trace", section: traceFields(&c.Trace)},
 	}
 }
 
@@ -194,6 +206,13 @@ func logFields(l *Log) []field {
 	return []field{
 		{name: "level", set: oneOf(&l.Level, "debug", "info", "warn", "error")},
 		{name: "format", set: oneOf(&l.Format, "text", "json")},
+	}
+}
+
+func traceFields(t *Trace) []field {
+	return []field{
+		{name: "file", set: fileName(&t.File)},
+		{name: "size", set: size(&t.Size, 1<<20, 64<<30)},
 	}
 }
 

@@ -31,6 +31,7 @@ func TestClientDefaults(t *testing.T) {
 		Drain:     10 * time.Second,
 		Admin:     Admin{Listen: "127.0.0.1:1090"},
 		Log:       Log{Level: "info", Format: "text"},
+		Trace:     Trace{Size: 64 << 20},
 
 		SystemProxy: "off",
 	}
@@ -61,6 +62,7 @@ memory: 64MiB
 drain: 1m30s
 admin: {listen: off}
 log: {level: debug, format: json}
+trace: {file: /tmp/x.jsonl, size: 8MiB}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestClientProblems(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"typo", "socks: {lisen: x}", `client.yaml:1:9: socks.lisen: is not a known key; did you mean "listen"?`},
 		{"swapped", "idnetity: x", `client.yaml:1:1: idnetity: is not a known key; did you mean "identity"?`},
-		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, session, memory, drain, admin, system_proxy, log"},
+		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, session, memory, drain, admin, system_proxy, log, trace"},
 		{"twice", "transport: tcp\ntransport: tcp", "client.yaml:2:1: transport: is given a second time; first on line 1"},
 		{"not a section", "socks: 127.0.0.1:1080", "client.yaml:1:8: socks: must be a section of keys (listen, socket_mode, allow_clients, users, reply), not text"},
 		{"no value", "transport:", "client.yaml:1:1: transport: has no value; want one of mptcp, kernel, quic, quic-multi, tcp, or remove the line for the default"},

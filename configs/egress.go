@@ -26,6 +26,7 @@ type Egress struct {
 	Drain    time.Duration
 	Admin    Admin
 	Log      Log
+	Trace    Trace
 }
 
 // ClientKey is a client that may use the egress.
@@ -79,6 +80,7 @@ func ParseEgress(name string, text []byte) (*Egress, error) {
 		Drain:   DefaultDrain,
 		Admin:   Admin{Listen: DefaultEgressAdmin},
 		Log:     Log{Level: "info", Format: "text"},
+		Trace:   Trace{Size: DefaultTraceSize},
 	}
 	d := newDecoder(name)
 	d.section(root, "", egressFields(e))
@@ -116,6 +118,7 @@ func egressFields(e *Egress) []field {
 		{name: "drain", set: duration(&e.Drain, 0, time.Hour, false)},
 		{name: "admin", section: adminFields(&e.Admin)},
 		{name: "log", section: logFields(&e.Log)},
+		{name: "trace", section: traceFields(&e.Trace)},
 	}
 }
 

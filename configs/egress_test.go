@@ -36,7 +36,7 @@ bench: true
 		Identity: "d/keys/egress.key", Clients: []ClientKey{{"laptop", key, Limits{Streams: 10, Rate: 1e9}}},
 		Limits:  Limits{Streams: 4096, Sockets: 20, Dials: Unlimited, Rate: 2.5e6},
 		Targets: Targets{Allow: []string{"10.0.0.0/8"}, Deny: []string{"*.example", "10.9.0.0/16"}},
-		Session: Session{Linger: time.Minute, Congestion: "auto", Scheduler: "redundant"}, Admin: Admin{Listen: "127.0.0.1:1091"}, Log: Log{"info", "text"},
+		Session: Session{Linger: time.Minute, Congestion: "auto", Scheduler: "redundant"}, Admin: Admin{Listen: "127.0.0.1:1091"}, Log: Log{"info", "text"}, Trace: Trace{Size: 64 << 20},
 	}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("ParseEgress = %+v, want %+v", e, want)

@@ -21,6 +21,7 @@ type clientParts struct {
 	listen   []string
 	mode     fs.FileMode // of unix sockets
 	admin    string      // empty: no admin port
+	trace    configs.Trace
 }
 
 // newClientParts maps the file, and finds what is wrong with its values. What
@@ -31,7 +32,7 @@ func newClientParts(cfg *configs.Client) (clientParts, error) {
 	if err != nil {
 		return clientParts{}, err
 	}
-	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, mode: cfg.Socks.SocketMode, admin: cfg.Admin.Listen}
+	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, mode: cfg.Socks.SocketMode, admin: cfg.Admin.Listen, trace: cfg.Trace}
 	// Making them without serving them is how they check their settings.
 	c, err := upstream.NewClient(p.upstream)
 	if err != nil {
@@ -52,6 +53,7 @@ type clientSide struct {
 	front     *socks.Front
 	listeners []net.Listener
 	admin     *admin.Server // nil: off
+	trace     *traceSide
 }
 
 // openClient opens the ports, so that one that is taken is known at once.
@@ -59,7 +61,12 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 	c := &clientSide{}
 	p.upstream.Logger, p.front.Logger = log, log
 	var err error
+	if c.trace, err = openTrace(p.trace, log); err != nil {
+		return nil, err
+	}
+	p.upstream.Session = c.trace.of(p.upstream.Session)
 	if c.up, err = upstream.NewClient(p.upstream); err != nil {
+		c.trace.close()
 		return nil, err
 	}
 	p.front.Dial = c.up.Dial
@@ -80,7 +87,7 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 		c.stop(ended())
 		return nil, err
 	}
-	if c.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return c.up.Status() }, PAC: pac, Logger: log}); err != nil {
+	if c.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return c.up.Status() }, PAC: pac, Trace: c.trace.hub.Serve, Logger: log}); err != nil {
 		c.stop(ended())
 		return nil, err
 	}
@@ -113,6 +120,7 @@ func (c *clientSide) stop(ctx context.Context) {
 	}
 	_ = c.up.Close()
 	closeAdmin(ctx, c.admin)
+	c.trace.close()
 }
 
 // ready are the words of the log line that says so.

@@ -19,6 +19,7 @@ type egressParts struct {
 	targets  socks.EgressConfig
 	admin    string // empty: no admin port
 	bench    bool   // serve measurements
+	trace    configs.Trace
 }
 
 // newEgressParts maps the file, and finds what is wrong with its values. What
@@ -30,7 +31,7 @@ func newEgressParts(cfg *configs.Egress) (egressParts, error) {
 	if err := allProblems(upErr, err); err != nil {
 		return egressParts{}, err
 	}
-	p := egressParts{upstream: up, targets: socks.EgressConfig{Targets: rules, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg)}, admin: cfg.Admin.Listen, bench: cfg.Bench}
+	p := egressParts{upstream: up, targets: socks.EgressConfig{Targets: rules, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg)}, admin: cfg.Admin.Listen, bench: cfg.Bench, trace: cfg.Trace}
 	// Making it without serving it is how it checks its settings.
 	u := p.upstream
 	u.Handle = func(context.Context, net.Conn, string) error { return nil }
@@ -46,6 +47,7 @@ type egressSide struct {
 	up    *upstream.Egress
 	admin *admin.Server  // nil: off
 	bench *bench.Service // nil: off
+	trace *traceSide
 }
 
 // openEgress opens the ports, so that one that is taken is known at once.
@@ -60,15 +62,20 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.trace, err = openTrace(p.trace, log); err != nil {
+		return nil, err
+	}
+	p.upstream.Session = e.trace.of(p.upstream.Session)
 	p.upstream.Handle = targets.ServeConn
 	if e.up, err = upstream.NewEgress(p.upstream); err != nil {
+		e.trace.close()
 		return nil, err
 	}
 	if err := e.up.Listen(); err != nil {
 		e.stop(ended())
 		return nil, &portError{"listen", err}
 	}
-	if e.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return e.up.Status() }, Logger: log}); err != nil {
+	if e.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return e.up.Status() }, Trace: e.trace.hub.Serve, Logger: log}); err != nil {
 		e.stop(ended())
 		return nil, err
 	}
@@ -92,6 +99,7 @@ func (e *egressSide) stop(ctx context.Context) {
 		_ = e.bench.Close() // nobody is left who uses it
 	}
 	closeAdmin(ctx, e.admin)
+	e.trace.close()
 }
 
 // ready are the words of the log line that says so.

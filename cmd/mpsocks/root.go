@@ -93,7 +93,7 @@ func newRoot(e env) *cobra.Command {
 	})
 	root.AddCommand(
 		clientCmd(e), egressCmd(e), demoCmd(e), initCmd(e), joinCmd(e),
-		checkCmd(e), statusCmd(e), pathsCmd(e), systemProxyCmd(e), envCmd(e), userCmd(e), benchCmd(e), versionCmd(e),
+		checkCmd(e), statusCmd(e), pathsCmd(e), traceCmd(e), systemProxyCmd(e), envCmd(e), userCmd(e), benchCmd(e), versionCmd(e),
 	)
 	root.Args = usageArgs(root.Args)
 	return withUsageArgs(root)

@@ -20,9 +20,14 @@ type askFlags struct {
 }
 
 func (f *askFlags) add(c *cobra.Command) {
+	f.addWho(c)
+	c.Flags().BoolVar(&f.json, "json", false, "print the answer as JSON")
+}
+
+// addWho adds the flags that say who is asked.
+func (f *askFlags) addWho(c *cobra.Command) {
 	configFlag(c, &f.config, "ask the client or egress that runs with this file")
 	c.Flags().StringVar(&f.admin, "admin", configs.DefaultClientAdmin, "admin address to ask; without it also the egress's, "+configs.DefaultEgressAdmin)
-	c.Flags().BoolVar(&f.json, "json", false, "print the answer as JSON")
 }
 
 // address is the admin port to ask.

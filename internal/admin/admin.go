@@ -1,6 +1,7 @@
 // Package admin is the port on which a running client or egress says how it
-// does: GET /status and /paths as JSON, /healthz as a word, and at a client
-// /proxy.pac, which tells programs how to use it.
+// does: GET /status and /paths as JSON, /healthz as a word, at a client /proxy.pac,
+// which tells programs how to use it, and /trace, which goes on until the reader has
+// enough.
 //
 // It only reads and has no password, so it listens on loopback alone, and
 // answers only requests that name a loopback host: a web page that has its own
@@ -14,10 +15,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -43,6 +47,9 @@ type Config struct {
 	Status func() any   // the present state, as something json.Marshal takes; required
 	PAC    string       // the proxy auto-configuration file; empty: there is none
 	Logger *slog.Logger // nil discards
+	// Trace writes lines of JSON that the query asks for to w until ctx ends or w
+	// fails. Its error is for the reader. Nil: there is no /trace.
+	Trace func(ctx context.Context, query url.Values, w io.Writer) error
 }
 
 // A Server answers on the admin port from New until Shutdown.
@@ -50,6 +57,8 @@ type Server struct {
 	cfg  Config
 	ln   net.Listener
 	http *http.Server
+	end  chan struct{} // closed when Shutdown begins
+	once sync.Once     // for end
 }
 
 // New opens the port; Serve answers on it.
@@ -71,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	s := &Server{cfg: cfg, ln: netutil.LimitListener(ln, maxConns)}
+	s := &Server{cfg: cfg, ln: netutil.LimitListener(ln, maxConns), end: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: requestTime,
@@ -98,6 +107,7 @@ func (s *Server) Serve() error {
 // Shutdown closes the port and waits for requests under way, until ctx ends;
 // then they are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(func() { close(s.end) })
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		_ = s.http.Close() // the time is up, and that is the error to tell
@@ -128,6 +138,9 @@ func (s *Server) handler() http.Handler {
 			w.Header().Set("Content-Type", "application/x-ns-proxy-autoconfig")
 			_, _ = w.Write([]byte(s.cfg.PAC))
 		})
+	}
+	if s.cfg.Trace != nil {
+		mux.HandleFunc("GET /trace", s.trace)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

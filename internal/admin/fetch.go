@@ -15,6 +15,8 @@ const (
 	fetchTime = 5 * time.Second
 	// maxAnswer bounds what a wrong program on the port can make us read.
 	maxAnswer = 16 << 20
+	// maxReason is how much of a refusal is worth reading.
+	maxReason = 200
 )
 
 // Fetch asks the admin port at addr for path (/status, /paths) and returns the
@@ -37,23 +39,46 @@ func HasPAC(ctx context.Context, addr string) error {
 func fetch(ctx context.Context, addr, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	tr := &http.Transport{DisableKeepAlives: true}
+	var body []byte
+	err := get(ctx, addr, path, func(answer io.Reader) (err error) {
+		body, err = io.ReadAll(io.LimitReader(answer, maxAnswer))
+		return err
+	})
+	return body, err
+}
+
+// Follow asks the admin port at addr for path (/trace) and copies what it answers
+// to w until ctx ends, which is no error, or the answer does.
+func Follow(ctx context.Context, addr, path string, w io.Writer) error {
+	err := get(ctx, addr, path, func(answer io.Reader) error {
+		_, err := io.Copy(w, answer)
+		return err
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// get has take read the answer to a request.
+func get(ctx context.Context, addr, path string, take func(io.Reader) error) error {
+	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", addr, err)
+		return fmt.Errorf("ask %s: %w", addr, err)
 	}
 	resp, err := (&http.Client{Transport: tr}).Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", addr, err)
+		return fmt.Errorf("ask %s: %w", addr, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("ask %s: %w", addr, err)
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("ask %s: %s: %.200s", addr, resp.Status, strings.TrimSpace(string(body)))
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxReason)) // what there is of it
+		return fmt.Errorf("ask %s: %s: %s", addr, resp.Status, strings.TrimSpace(string(text)))
 	}
-	return body, nil
+	if err := take(resp.Body); err != nil {
+		return fmt.Errorf("ask %s: %w", addr, err)
+	}
+	return nil
 }

@@ -48,6 +48,7 @@ var rooms = []room{
 	{"internal/admin/...", nil},
 	{"internal/logging", nil},
 	{"internal/sysproxy", nil},
+	{"internal/tracelog", nil},
 	{"internal/archtest", nil},
 }
 
