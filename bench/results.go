@@ -20,6 +20,11 @@ const (
 	ResultsFile = "results.json"
 	ReportFile  = "report.html"
 	TextFile    = "results.txt" // for benchstat
+
+	DecisionsFile = "decisions.html"
+	TraceDir      = "trace" // the folder of traces
+	TraceClient   = "-client.jsonl"
+	TraceEgress   = "-egress.jsonl"
 )
 
 // Results is everything that a run found out, and about what. Times are
@@ -154,6 +159,9 @@ type Run struct {
 	Paths    []PathBytes `json:"path_bytes,omitempty"`
 	OtherCPU float64     `json:"other_cpu"` // processors that something else kept busy, on average
 	Notes    []string    `json:"notes,omitempty"`
+	// Trace is where the decisions of both ends are recorded: a name in the folder of
+	// the results that TraceClient or TraceEgress is to be appended to.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Series is a value over the time of a run. Value i covers the time from i

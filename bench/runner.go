@@ -28,7 +28,10 @@ type Runner struct {
 	Single *Transport
 	// Site makes the place where a turn of a repetition happens. Within one,
 	// chance should be the same for all.
-	Site     func(s *Scenario, rep int) (Site, error)
+	Site func(s *Scenario, rep int) (Site, error)
+	// Trace, if not empty, is the folder of the results: transports that can record
+	// what they decide into TraceDir in it.
+	Trace    string
 	Command  []string
 	Host     Host
 	Progress *Progress // nil: silent
@@ -273,6 +276,9 @@ func (s *session) turn(ctx context.Context, t turn) (err error) {
 		order = []int{t.only}
 	}
 	st := &stand{session: s, t: t, site: site, set: s.r.setting(t)}
+	if st.trace, err = s.r.traceName(t); err != nil {
+		return err
+	}
 	if err := st.open(ctx, order, dir); err != nil {
 		s.failed(t, err)
 		return nil

@@ -25,7 +25,10 @@ type Env struct {
 	Lab      *lab.Lab // nil in live mode
 	Order    []int    // the paths to use, the best for a single connection first
 	Dir      string   // an empty folder, removed when the stage is closed
-	Logger   *slog.Logger
+	// Trace, if not empty, is what the two ends are to record their decisions to, if
+	// they can: a file name that TraceClient or TraceEgress is to be appended to.
+	Trace  string
+	Logger *slog.Logger
 }
 
 // A Stage is one transport set up on one scenario, ready for workloads. Dial

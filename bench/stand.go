@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type stand struct {
 	site  Site
 	set   *Setting
 	stage Stage
+	trace string // relative to the results' folder; empty: none
 }
 
 const (
@@ -31,6 +33,9 @@ func (st *stand) open(ctx context.Context, order []int, dir string) error {
 	defer cancel()
 	env := st.site.Env(order, dir)
 	env.Logger = st.log
+	if st.trace != "" {
+		env.Trace = filepath.Join(st.r.Trace, st.trace)
+	}
 	stage, err := st.t.transport.Open(ctx, env)
 	if err != nil {
 		return fmt.Errorf("start: %w", ended(ctx, err))
@@ -149,7 +154,7 @@ func (st *stand) pathBytes() []PathBytes {
 func (st *stand) once(ctx context.Context, w Workload, attempt int) Run {
 	t := st.t
 	run := Run{
-		Scenario: t.scenario.Name, Transport: t.label, Workload: w.Name, Rep: t.rep, Attempt: attempt, Started: time.Now().UTC(),
+		Scenario: t.scenario.Name, Transport: t.label, Workload: w.Name, Rep: t.rep, Attempt: attempt, Trace: st.recorded(),
 	}
 	st.set.Seed = mix(st.r.Seed ^ uint64(t.rep)<<8 ^ uint64(attempt)<<4)
 	expected := w.Time(st.set)
@@ -162,6 +167,7 @@ func (st *stand) once(ctx context.Context, w Workload, attempt int) Run {
 	before, paths := st.take(), st.pathBytes()
 	rec := newRecord()
 	started := time.Now()
+	run.Started = started.UTC()
 	events := st.startEvents(wctx, rec)
 	err := w.Run(wctx, st.set, rec)
 	took := time.Since(started)

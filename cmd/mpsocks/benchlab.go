@@ -30,6 +30,7 @@ type benchFlags struct {
 	seed                             uint64
 	congestion                       string
 	references                       bool
+	trace                            bool
 	check                            time.Duration
 	list, debug                      bool
 }
@@ -49,6 +50,7 @@ func benchLabCmd(e env) *cobra.Command {
 			"  mpsocks bench lab --scenario all --out full\n" +
 			"  mpsocks bench lab --scenario wifi-lte --transport mptcp,mptcp+minrtt,mptcp+blest\n" +
 			"  mpsocks bench lab --scenario quick --check\n" +
+			"  mpsocks bench lab --scenario equal --transport mptcp --workload failover --runs 1 --trace --out seen\n" +
 			"  mpsocks bench lab --scenario random:40 --transport mptcp,quic --out design",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -63,6 +65,7 @@ func benchLabCmd(e env) *cobra.Command {
 	fl.StringSliceVar(&f.scenarios, "scenario", []string{"quick"}, "scenarios: names, or quick, all, random, random:N")
 	fl.StringVar(&f.congestion, "congestion", "", "congestion control of TCP and kernel MPTCP on the emulated paths, such as cubic or bbr (default this machine's); mptcp chooses its own")
 	fl.BoolVar(&f.references, "references", false, "also measure each path alone with TCP (always done for random scenarios)")
+	fl.BoolVar(&f.trace, "trace", false, "record what mptcp decides at both ends, and draw it: decisions.html in the folder of --out")
 	fl.DurationVar(&f.check, "check", 0, "measure nothing but the emulator itself: what each path is set to and what it does here, so long a step")
 	fl.Lookup("check").NoOptDefVal = checkTime.String()
 	fl.BoolVar(&f.list, "list", false, "list scenarios, transports and workloads")
@@ -135,6 +138,14 @@ func labRunner(e env, f benchFlags) (*bench.Runner, error) {
 		return nil, usageError{err}
 	}
 	r.Mode, r.Scenarios, r.Quick = "lab", scenarios, quick
+	if f.trace {
+		if f.out == "" {
+			return nil, usagef("--trace records to the folder of results: give --out too")
+		}
+		if r.Trace, err = filepath.Abs(f.out); err != nil {
+			return nil, err
+		}
+	}
 	if f.congestion != "" {
 		r.Host.Congestion = f.congestion
 		for _, s := range scenarios {

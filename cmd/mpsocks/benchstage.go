@@ -144,6 +144,10 @@ func writeBenchConfigs(e *bench.Env, transport string) error {
 		fmt.Fprintf(&paths, "  - {name: %q, source: %s}\n", p.Name(), p.ClientAddr())
 	}
 	clientText, egressText := benchConfigs(transport, paths.String(), client.Public(), egress.Public())
+	if name, _, _ := benchSettings(transport); e.Trace != "" && name == "mptcp" { // the others decide nothing of the kind
+		clientText += traceText(e.Trace + bench.TraceClient)
+		egressText += traceText(e.Trace + bench.TraceEgress)
+	}
 	return errors.Join(
 		client.Save(filepath.Join(e.Dir, clientKey)), egress.Save(filepath.Join(e.Dir, egressKey)),
 		os.WriteFile(filepath.Join(e.Dir, clientFile), []byte(clientText), 0o600),
@@ -161,6 +165,13 @@ func benchConfigs(transport, paths string, client, egress upstream.PublicKey) (c
 	egressText = fmt.Sprintf("listen: %q\nquic: true\nidentity: %s\nclients: [{name: bench, key: %s}]\ntargets: {allow: [%s]}\nadmin: {listen: off}\ndrain: 0s\n%s",
 		benchEgress, egressKey, client, benchTargets, session)
 	return clientText, egressText
+}
+
+// benchTraceSize is room for every event of a turn of some minutes.
+const benchTraceSize = "512MiB"
+
+func traceText(file string) string {
+	return fmt.Sprintf("trace: {file: %q, size: %s}\n", file, benchTraceSize)
 }
 
 func (s *benchStage) Dial(ctx context.Context, target string) (net.Conn, error) {
