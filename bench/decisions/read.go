@@ -75,6 +75,9 @@ type Mark struct {
 	What string
 }
 
+// NoAnswer is the Mark of a path that has become silent.
+const NoAnswer = "no answer"
+
 type sent struct {
 	at     float64
 	octets float64
@@ -88,6 +91,9 @@ type belief struct {
 	at, rate, minRTT, srtt float64 // octets per second, seconds
 	phase                  Phase
 }
+
+// over stands for a figure that is not known any more.
+const over = -1
 
 type change struct {
 	at   float64
@@ -247,10 +253,14 @@ func (p *Path) happened(at float64, id subID, c *sub, l *line) {
 		p.silence(c)
 		delete(p.subs, id)
 		p.mark(at, "closed")
+		if len(p.subs) == 0 {
+			p.gauges = append(p.gauges, gauge{at, over, over})
+			p.beliefs = append(p.beliefs, belief{at, over, over, over, Unknown})
+		}
 	case "subflow:state_updated":
 		if l.To == "suspect" {
 			p.silence(c)
-			p.mark(at, "no answer")
+			p.mark(at, NoAnswer)
 		} else if c.suspect {
 			p.mark(at, "answers again")
 		}

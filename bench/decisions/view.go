@@ -149,13 +149,14 @@ func unknown(n int) []float64 {
 	return out
 }
 
-// holdOn fills gaps with what was there before.
+// holdOn fills gaps with what was there before, unless that was over.
 func holdOn(values []float64, before float64) {
 	for i, v := range values {
-		if math.IsNaN(v) {
-			values[i] = before
-		} else {
+		if !math.IsNaN(v) {
 			before = v
+		}
+		if values[i] = before; before < 0 {
+			values[i] = math.NaN()
 		}
 	}
 }
@@ -175,7 +176,7 @@ func (p *Path) viewGauges(out *PathView, v View, n int) {
 		i := v.step(g.at, n)
 		if !math.IsNaN(g.inFlight) {
 			last[i] = g.inFlight / 1e3
-			out.InFlight[i] = max(or(out.InFlight[i], 0), last[i])
+			out.InFlight[i] = max(or(out.InFlight[i], over), last[i])
 		}
 		out.Limit[i] = or(g.limit/1e3, out.Limit[i])
 	}
@@ -185,8 +186,11 @@ func (p *Path) viewGauges(out *PathView, v View, n int) {
 		if i > 0 {
 			before = last[i-1]
 		}
-		if math.IsNaN(x) {
+		switch {
+		case math.IsNaN(x):
 			out.InFlight[i] = before
+		case x < 0:
+			out.InFlight[i] = math.NaN()
 		}
 	}
 	holdOn(out.Limit, limit/1e3)
@@ -245,14 +249,8 @@ func (p *Path) viewHolds(out *PathView, v View, n int) {
 		}
 		sums[c.hold].All += to - from
 		sums[c.hold].Longest = max(sums[c.hold].Longest, to-from)
-		for at := from; at < to; {
-			k := v.step(at, n)
-			next := min(v.From+float64(k+1)*v.Step, to)
-			if next <= at || k == n-1 {
-				next = to
-			}
-			out.Held[c.hold][k] += (next - at) / v.Step
-			at = next
+		for k := v.step(from, n); k <= v.step(to, n); k++ {
+			out.Held[c.hold][k] += max(min(to, v.From+float64(k+1)*v.Step)-max(from, v.From+float64(k)*v.Step), 0) / v.Step
 		}
 	}
 	for h, s := range sums {

@@ -14,6 +14,10 @@
 // Files by concern: tidy what comes in, data to look it up, svg to write
 // elements, scale for axes, bars, cdf, timeline and strip for the four kinds of
 // plots, words for sentences' parts, story for the sentences, sections for which
-// plots there are, plots for those as files of their own, meta for the small print, page for all of it together.
+// plots there are, plots for those as files of their own, meta for the small print,
+// page for all of it together. decisions is a page of its own, of traces that
+// bench/decisions has read: decided draws a span of one, with tables and legend
+// beside it.
+//
 // Functions are safe for concurrent use on results that nobody changes.
 package report

@@ -36,8 +36,8 @@ func (b box) meets(c box) bool {
 func checkInside(t *testing.T, d drawing) {
 	t.Helper()
 	in := func(what string, x, y float64) {
-		if x < -1 || x > panelWidth+1 || y < -1 || y > d.height+1 {
-			t.Errorf("%s at %v, %v is not within %v, %v", what, x, y, panelWidth, d.height)
+		if x < -1 || x > d.width+1 || y < -1 || y > d.height+1 {
+			t.Errorf("%s at %v, %v is not within %v, %v", what, x, y, d.width, d.height)
 		}
 	}
 	for _, e := range d.elements {
@@ -54,8 +54,15 @@ func checkInside(t *testing.T, d drawing) {
 		case "text":
 			in("text "+e.text, e.num(t, "x"), e.num(t, "y"))
 		case "path":
-			for _, m := range regexp.MustCompile(`[ML](\S+) ([^MLZh]+)`).FindAllStringSubmatch(e.attr["d"], -1) {
-				in("path", parse(t, m[1]), parse(t, m[2]))
+			for _, m := range regexp.MustCompile(`([MLHV])([^MLHVZh]+)`).FindAllStringSubmatch(e.attr["d"], -1) {
+				switch x, y, _ := strings.Cut(m[2], " "); m[1] {
+				case "H":
+					in("path", parse(t, x), 0)
+				case "V":
+					in("path", 0, parse(t, x))
+				default:
+					in("path", parse(t, x), parse(t, y))
+				}
 			}
 		}
 	}
@@ -73,7 +80,7 @@ func checkApart(t *testing.T, d drawing) {
 	}
 	for i, a := range texts {
 		b := textBox(t, a)
-		if b.left < -4 || b.right > panelWidth+4 {
+		if b.left < -4 || b.right > d.width+4 {
 			t.Errorf("label %q is cut off: %+v", a.text, b)
 		}
 		for _, other := range texts[:i] {
@@ -341,7 +348,7 @@ func TestContrast(t *testing.T) {
 					t.Errorf("theme %d: %s on %s has a contrast of %.1f, want 4.5", theme, ink, ground, c)
 				}
 			}
-			for _, set := range [][]tone{wayTones, lineTones} {
+			for _, set := range [][]tone{wayTones, lineTones, holdTones[:]} {
 				for i, tone := range set {
 					if c := contrast(t, []string{"", tone.light, tone.dark}[theme], named[ground][theme]); c < 3 {
 						t.Errorf("theme %d: tone %d on %s has a contrast of %.1f, want 3", theme, i, ground, c)

@@ -196,7 +196,7 @@ func render(t testing.TB, r *bench.Results) string {
 
 // mayHave are the elements and attributes that a page may be made of.
 var (
-	mayHave = words(`html head meta title style body header main nav section article div p h1 h2 h3 ul li dl dt dd a b strong span
+	mayHave = words(`html head meta title style body header main nav section article div p h1 h2 h3 h4 ul li dl dt dd a b strong span
 		figure figcaption details summary table thead tbody tr th td svg g rect line circle path text`)
 	mayTake = words(`lang charset http-equiv content name class id href aria-label aria-hidden role tabindex scope viewBox x y x1 y1 x2 y2
 		cx cy r width height d stroke-dasharray text-anchor`)
@@ -256,8 +256,8 @@ func wellFormed(page string) error {
 func drawings(t *testing.T, page string) []drawing {
 	t.Helper()
 	var all []drawing
-	for _, m := range regexp.MustCompile(`(?s)<svg viewBox="0 0 360 ([0-9.]+)" role="img".*?</svg>`).FindAllStringSubmatch(page, -1) {
-		d := drawing{height: parse(t, m[1])}
+	for _, m := range regexp.MustCompile(`(?s)<svg viewBox="0 0 ([0-9.]+) ([0-9.]+)" role="img".*?</svg>`).FindAllStringSubmatch(page, -1) {
+		d := drawing{width: parse(t, m[1]), height: parse(t, m[2])}
 		dec := xml.NewDecoder(strings.NewReader(m[0]))
 		for {
 			token, err := dec.Token()
@@ -286,6 +286,7 @@ func drawings(t *testing.T, page string) []drawing {
 }
 
 type drawing struct {
+	width    float64
 	height   float64
 	elements []element
 }

@@ -86,7 +86,7 @@ func colours() string {
 	for _, set := range []struct {
 		letter string
 		tones  []tone
-	}{{"w", wayTones}, {"p", lineTones}} {
+	}{{"w", wayTones}, {"p", lineTones}, {"h", holdTones[:]}} {
 		for i, t := range set.tones {
 			fmt.Fprintf(&light, "--%s%d:%s;", set.letter, i, t.light)
 			fmt.Fprintf(&dark, "--%s%d:%s;", set.letter, i, t.dark)

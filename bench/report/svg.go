@@ -115,21 +115,26 @@ func (s *svg) group(class string, draw func()) {
 	s.b.WriteString("</g>")
 }
 
-// picture is a drawing of the panels' width.
+// picture is a drawing.
 type picture struct {
-	height float64
-	label  string // what a screen reader says instead of it
-	markup string
+	width, height float64
+	label         string // what a screen reader says instead of it
+	markup        string
 }
 
-// drawing is what was drawn.
+// drawing is what was drawn, of the panels' width.
 func (s *svg) drawing(height float64, label string) picture {
-	return picture{height, label, s.b.String()}
+	return picture{panelWidth, height, label, s.b.String()}
+}
+
+// wide is a drawing over the width of the page.
+func (s *svg) wide(height float64, label string) template.HTML {
+	return picture{wideWidth, height, label, s.b.String()}.HTML()
 }
 
 // HTML is the drawing within a page.
 func (p picture) HTML() template.HTML {
-	return template.HTML(`<svg viewBox="0 0 ` + num(panelWidth) + " " + num(p.height) + `" role="img" aria-label="` + esc(p.label) + `">` + p.markup + "</svg>")
+	return template.HTML(`<svg viewBox="0 0 ` + num(p.width) + " " + num(p.height) + `" role="img" aria-label="` + esc(p.label) + `">` + p.markup + "</svg>")
 }
 
 // pen collects the commands of a path.
@@ -138,6 +143,8 @@ type pen struct{ b strings.Builder }
 func (p *pen) move(x, y float64) { p.b.WriteString("M" + num(x) + " " + num(y)) }
 func (p *pen) draw(x, y float64) { p.b.WriteString("L" + num(x) + " " + num(y)) }
 func (p *pen) dot(x, y float64)  { p.b.WriteString("M" + num(x) + " " + num(y) + "h0") }
+func (p *pen) along(x float64)   { p.b.WriteString("H" + num(x)) }
+func (p *pen) level(y float64)   { p.b.WriteString("V" + num(y)) }
 func (p *pen) close()            { p.b.WriteString("Z") }
 func (p *pen) String() string    { return p.b.String() }
 

@@ -105,7 +105,8 @@ func tidySummary(s bench.Summary) bench.Summary {
 func tidyRun(r bench.Run) bench.Run {
 	r.Scenario, r.Transport, r.Workload = name(r.Scenario), name(r.Transport), name(r.Workload)
 	r.Disturbed, r.Error, r.Notes = text(r.Disturbed), text(r.Error), texts(r.Notes)
-	r.OtherCPU = figure(r.OtherCPU)
+	r.OtherCPU, r.Took = figure(r.OtherCPU), figure(r.Took)
+	r.Trace = text(r.Trace)
 	r.Metrics = numberMap(r.Metrics)
 	samples := make(map[string][]float64)
 	for _, k := range firstKeys(r.Samples) {

@@ -239,6 +239,7 @@ func runBench(ctx context.Context, e env, f benchFlags, r *bench.Runner) error {
 	if f.out != "" {
 		fmt.Fprintf(e.err, "Wrote %s, %s and %s.\n", filepath.Join(f.out, bench.ReportFile),
 			filepath.Join(f.out, bench.ResultsFile), filepath.Join(f.out, bench.TextFile))
+		err = errors.Join(err, drawDecisions(e, f.out, res))
 	}
 	return err
 }

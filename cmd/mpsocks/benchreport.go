@@ -18,8 +18,9 @@ func benchReportCmd(e env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Make the report of results that are there again",
-		Long: "report makes DIR/report.html of DIR/results.json and prints the table. DIR may also be a\n" +
-			"results.json itself; the report is put beside it.",
+		Long: "report makes DIR/report.html of DIR/results.json and prints the table, and of traces that\n" +
+			"`bench lab --trace` has left DIR/decisions.html. DIR may also be a results.json itself; the\n" +
+			"report is put beside it.",
 		Example: "  mpsocks bench report out\n" +
 			"  mpsocks bench report out --plots pictures   each group of plots as an SVG file too",
 		Args: cobra.ExactArgs(1),
@@ -33,8 +34,8 @@ func benchReportCmd(e env) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(e.err, "Wrote %s.\n", filepath.Join(dir, bench.ReportFile))
-			if plots == "" {
-				return nil
+			if err := drawDecisions(e, dir, res); err != nil || plots == "" {
+				return err
 			}
 			names, err := report.SavePlots(plots, res)
 			for _, n := range names {
@@ -45,6 +46,15 @@ func benchReportCmd(e env) *cobra.Command {
 	}
 	c.Flags().StringVar(&plots, "plots", "", "folder for the plots as SVG files, for documents")
 	return c
+}
+
+// drawDecisions draws the traces that belong to results, if there are any.
+func drawDecisions(e env, dir string, res *bench.Results) error {
+	drawn, err := report.SaveDecisions(dir, res)
+	if drawn && err == nil {
+		fmt.Fprintf(e.err, "Wrote %s.\n", filepath.Join(dir, bench.DecisionsFile))
+	}
+	return err
 }
 
 // resultsDir is the folder of results that are named by it or by their file.
