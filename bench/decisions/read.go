@@ -213,6 +213,10 @@ func orNaN(v *float64) float64 {
 
 // take takes in an event about the path.
 func (p *Path) take(at float64, l *line) {
+	if l.Name == "data:lost" { // told when the connection is gone already
+		p.mark(at, fmt.Sprintf("lost %.0f kB", size(l.Len)/1e3))
+		return
+	}
 	id := subID{l.Session, l.Subflow}
 	c := p.subs[id]
 	if c == nil {
@@ -266,9 +270,7 @@ func (p *Path) happened(at float64, id subID, c *sub, l *line) {
 		}
 		c.suspect = l.To == "suspect"
 	case "subflow:congestion_set":
-		p.mark(at, "congestion control "+clip(l.Control))
-	case "data:lost":
-		p.mark(at, fmt.Sprintf("%.0f octets lost with it", size(l.Len)))
+		p.mark(at, "control "+clip(l.Control))
 	}
 }
 

@@ -58,7 +58,7 @@ func TestHolds(t *testing.T) {
 		}, "0 not connected; 0 sending; 10 its socket is full; 50 sending"},
 		{"or never: the path dies", []string{
 			say(0, 0, 1, "data:mapping_sent", sentOne), say(100, 0, 1, "subflow:state_updated", `"to":"suspect"`), say(120, 0, 1, "sched:held", held("suspect")),
-			say(300, 0, 1, "subflow:closed"),
+			say(300, 0, 1, "subflow:closed"), say(300, 0, 1, "data:lost", `"len":1000`),
 		}, "0 not connected; 0 sending; 5 its socket is full; 100 no answer; 300 not connected"},
 		{"suspicion ends", []string{
 			say(0, 0, 1, "sched:held", held("idle")), say(10, 0, 1, "subflow:state_updated", `"to":"suspect"`), say(40, 0, 1, "subflow:state_updated", `"to":"up"`),

@@ -50,10 +50,10 @@ func (d decided) draw(label string) template.HTML {
 		s.text("tk", at, foot+14, anchorAt(at), tick(t))
 	}
 	s.text("ax", wideRight, foot+28, atEnd, "seconds of the run")
+	d.drawMarks(&s, x, foot) // behind what is written of paths
 	for i := range paths {
 		d.drawPath(&s, x, wideHead+blockHeight*float64(i), &paths[i])
 	}
-	d.drawMarks(&s, x, foot)
 	return s.wide(foot+wideFoot, label+" "+d.describe(paths))
 }
 

@@ -50,6 +50,7 @@ func failure(start time.Time) string {
 			w.say(at+0.003, 1, 3, "data:reinjected", `"reason":"trial","len":1400`)
 		case i == 910:
 			w.say(at+0.002, 1, 2, "subflow:closed", `"x":0`)
+			w.say(at+0.002, 1, 2, "data:lost", `"len":40000`)
 		case i == 405:
 			w.say(at+0.003, 0, 1, "data:reinjected", `"reason":"lost","len":30000`)
 		case i < 400, i > 910:

@@ -32,13 +32,14 @@ func (h hold) String() string {
 
 // Why a record carries what it carries: the reasons of data:mapping_sent and data:reinjected.
 const (
-	whyNew   = "new"   // of a stream in its turn
-	whyYoung = "young" // of a stream that goes first
-	whyLost  = "lost"  // the path that had it is gone or does not answer
-	whyLate  = "late"  // a young stream's that this path brings sooner, though others wait
-	whyStuck = "stuck" // its reader has waited for it for long
-	whyTail  = "tail"  // what is late elsewhere, as nothing else waits
-	whyTrial = "trial" // a copy, to measure the path by
+	whyNew   = "new"       // of a stream in its turn
+	whyYoung = "young"     // of a stream that goes first
+	whyLost  = "lost"      // the path that had it is gone or does not answer
+	whyLate  = "late"      // a young stream's that this path brings sooner, though others wait
+	whyStuck = "stuck"     // its reader has waited for it for long
+	whyTail  = "tail"      // what is late elsewhere, as nothing else waits
+	whyTrial = "trial"     // a copy, to measure the path by
+	whyTwice = "redundant" // a copy, as the policy sends everything on every path
 )
 
 // refusal is the last answer of the policy that was not Send, and what it was asked.

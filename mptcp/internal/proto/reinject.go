@@ -121,7 +121,7 @@ func (s *Session) double(sf *Subflow, self, most int) load {
 		return load{}
 	}
 	for st, i := range s.rescuable(sf, most) {
-		return s.again(sf, st, i, "redundant")
+		return s.again(sf, st, i, whyTwice)
 	}
 	return load{}
 }
