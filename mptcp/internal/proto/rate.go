@@ -74,6 +74,7 @@ type stretch struct {
 	at        Instant // when it began; zero: with the next answer
 	delivered uint64
 	partly    bool          // something else than this side's limit held the path back for a part of it
+	hungry    bool          // the path asked for more and there was nothing for it
 	shortest  time.Duration // round trip of a record in it
 }
 

@@ -56,6 +56,7 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 	}
 	elicits := s.appendControl(now, sf, &b)
 	l := s.choose(now, sf)
+	sf.rate.stretch.hungry = sf.rate.stretch.hungry || l.st == nil && !sf.full()
 	if s.tracing() {
 		s.traceAsked(now, sf, l)
 	}
@@ -389,7 +390,8 @@ func (s *Session) measure(now Instant, sf *Subflow, last sentRecord, rtt time.Du
 }
 
 // settle keeps the rate of a path that was found at what it delivers: exactly that where there was a queue all the time, more where there was none although
-// as much as allowed was in flight, and where this side did not fill it or the path's own jitter hides its queue, the most that was seen lately.
+// as much as allowed was in flight. Where the kernel did not let this side fill it, or the path's own jitter hides its queue, it is the most that was seen
+// lately; where there was too little to send, the least that it can be.
 func (sf *Subflow) settle(now Instant, last sentRecord, rtt time.Duration) {
 	done, rate, ok := sf.rate.stretch.take(now, sf.out.delivered, last.full, rtt, sf.srtt)
 	if !ok {
@@ -398,6 +400,8 @@ func (sf *Subflow) settle(now Instant, last sentRecord, rtt time.Duration) {
 	waited := done.shortest - sf.minRTT - sf.serial
 	enough := sf.minRTT/32 + jitterSpan
 	switch {
+	case done.hungry:
+		sf.rate.sample(now, rate, true)
 	case done.partly:
 		sf.rate.sample(now, rate, false)
 	case waited <= enough:
