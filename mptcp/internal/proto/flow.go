@@ -47,6 +47,9 @@ func (s *Session) sendRoom(st *Stream) int {
 		bound = lowSendBuffer
 	} else {
 		bound = min(max(bound, 2*s.bandwidthDelay()), maxSendBuffer)
+		if !st.out.limit.After(st.out.nxt) { // its reader takes nothing now: others need the memory more
+			bound = min(bound, st.out.nxt.Sub(st.out.acked)+minSendBuffer)
+		}
 	}
 	return max(bound-st.out.buf.len(), 0)
 }
