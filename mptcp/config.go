@@ -40,6 +40,8 @@ type Config struct {
 	Scheduler string
 	// PathPolicy is the name of the path policy: "default" or "ondemand".
 	PathPolicy string
+	// RedundantDatagrams sends small datagrams, of up to 512 octets, by two paths, if there are two that may carry data.
+	RedundantDatagrams bool
 	// Trace receives the session's events. It is called with locks held and must not block. Nil: none.
 	Trace func(Event)
 	// TraceOn says whether anybody wants events now: while nobody does, Trace is not called and next to nothing is spent on it. It is asked for every
@@ -95,6 +97,7 @@ func (c *Config) orDefault(streams int) *Config {
 func (c *Config) hello(memory int) wire.Hello {
 	h := wire.Hello{
 		Version:       wire.HelloVersion,
+		Features:      wire.FeatureDatagrams,
 		StreamCredit:  uint32(min(c.StreamWindow, 1<<30)),
 		SessionCredit: uint64(memory),
 		MaxStreams:    uint32(min(c.MaxStreams, 1<<30)),

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// deadline is a point in time after which a call fails. It is guarded by the session's mu, and cond is on that lock.
+// deadline is a point in time after which a call fails. It is guarded by the session's mu.
 type deadline struct {
 	timer  *time.Timer
 	passed bool
 	set    int // counts set calls, so that an old timer has no effect
 }
 
-// setTo moves the deadline to t, the zero time meaning none, and wakes the waiters of cond when it passes.
-func (d *deadline) setTo(t time.Time, cond *sync.Cond) {
+// setTo moves the deadline to t, the zero time meaning none, and calls wake with mu held when it passes.
+func (d *deadline) setTo(t time.Time, mu *sync.Mutex, wake func()) {
 	if d.timer != nil {
 		d.timer.Stop()
 		d.timer = nil
@@ -26,16 +26,16 @@ func (d *deadline) setTo(t time.Time, cond *sync.Cond) {
 	wait := time.Until(t)
 	if wait <= 0 {
 		d.passed = true
-		cond.Broadcast()
+		wake()
 		return
 	}
 	mine := d.set
 	d.timer = time.AfterFunc(wait, func() {
-		cond.L.Lock()
-		defer cond.L.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		if d.set == mine {
 			d.passed = true
-			cond.Broadcast()
+			wake()
 		}
 	})
 }

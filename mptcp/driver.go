@@ -73,7 +73,9 @@ func (s *Session) handle(e proto.Event) {
 	case proto.EventOpened:
 		s.queueAccepted(s.newStream(e.Stream))
 	case proto.EventReadable:
-		streamOf(e.Stream).canRead.Broadcast()
+		streamOf(e.Stream).readable()
+	case proto.EventDatagram:
+		streamOf(e.Stream).wakeDatagrams()
 	case proto.EventWritable:
 		streamOf(e.Stream).writable()
 	case proto.EventState:

@@ -77,6 +77,7 @@ func (s *Session) begin(o opening) {
 	s.core = proto.New(proto.Config{
 		Client: o.client, Secret: o.secret, Local: o.local, Peer: o.remote,
 		Policy: s.cfg.scheduler(), Trace: s.tracer(), TraceOn: s.cfg.TraceOn, SendBuffer: int(min(o.local.SessionCredit, math.MaxInt)), KeepAlive: s.cfg.KeepAlive, Seed: random(),
+		Redundant: s.cfg.RedundantDatagrams,
 	}, s.now())
 	s.traceStarted(o.client)
 }

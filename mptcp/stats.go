@@ -14,7 +14,9 @@ type Stats struct {
 	ID      string
 	Peer    string
 	Streams int
-	Paths   []PathStats
+	// Datagrams counts since the session began.
+	Datagrams DatagramStats
+	Paths     []PathStats
 }
 
 // PathStats is a path of a session at one moment.
@@ -39,7 +41,7 @@ func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	st := Stats{ID: s.id, Peer: s.peer, State: s.stateLocked(), Streams: s.core.NumStreams()}
+	st := Stats{ID: s.id, Peer: s.peer, State: s.stateLocked(), Streams: s.core.NumStreams(), Datagrams: s.core.DatagramCounts()}
 	for _, p := range s.paths {
 		st.Paths = append(st.Paths, p.stats(now))
 	}

@@ -32,18 +32,19 @@ type Stream struct {
 	s    *Session
 	core *proto.Stream
 
-	rd       sync.Mutex   // one reader at a time
-	rest     *bufpool.Buf // read from the core, not yet by the application; guarded by rd
-	wr       sync.Mutex   // one writer at a time
-	canRead  *sync.Cond   // on the session's mu, as are all fields below
-	canWrite *sync.Cond
-	rdl, wdl deadline
-	pending  bool // a Write or ReadFrom waits for room, or has more to append than it has
-	closed   bool // by Close or Reset
-	rdClosed bool
-	wrClosed bool
-	lingers  *time.Timer
-	given    bool // up: the peer took too little of what was left
+	rd          sync.Mutex   // one reader at a time
+	rest        *bufpool.Buf // read from the core, not yet by the application; guarded by rd
+	wr          sync.Mutex   // one writer at a time
+	canRead     *sync.Cond   // on the session's mu, as are all fields below
+	canWrite    *sync.Cond
+	gotDatagram *sync.Cond // nil until somebody waits for one
+	rdl, wdl    deadline
+	pending     bool // a Write or ReadFrom waits for room, or has more to append than it has
+	closed      bool // by Close or Reset
+	rdClosed    bool
+	wrClosed    bool
+	lingers     *time.Timer
+	given       bool // up: the peer took too little of what was left
 }
 
 var (
@@ -300,7 +301,7 @@ func (st *Stream) CloseRead() error {
 func (st *Stream) closeRead() {
 	st.rdClosed = true
 	st.core.CloseRead(st.s.now())
-	st.canRead.Broadcast()
+	st.readable()
 }
 
 // Close ends both directions. What was written still goes to the peer, for as long as that takes it. A Write that Close cuts short makes it a Reset: the
@@ -406,7 +407,7 @@ func (st *Stream) Reset() error {
 func (st *Stream) finish() {
 	st.rdl.stop()
 	st.wdl.stop()
-	st.canRead.Broadcast()
+	st.readable()
 	st.canWrite.Broadcast()
 }
 
@@ -432,10 +433,10 @@ func (st *Stream) setDeadlines(t time.Time, read, write bool) error {
 		return st.opError("set deadline", net.ErrClosed)
 	}
 	if read {
-		st.rdl.setTo(t, st.canRead)
+		st.rdl.setTo(t, &st.s.mu, st.readable)
 	}
 	if write {
-		st.wdl.setTo(t, st.canWrite)
+		st.wdl.setTo(t, &st.s.mu, st.canWrite.Broadcast)
 	}
 	return nil
 }

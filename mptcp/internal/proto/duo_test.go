@@ -252,7 +252,7 @@ func take(t *testing.T, now Instant, st *Stream) (n int) {
 // events returns what a side has to tell, as text.
 func (d *duo) events(side int) (text []string) {
 	for _, e := range d.sides[side].Events() {
-		name := [...]string{"opened", "readable", "writable", "silent", "state", "address", "closed"}[e.Kind]
+		name := [...]string{"opened", "readable", "writable", "silent", "state", "address", "datagram", "closed"}[e.Kind]
 		switch {
 		case e.Stream != nil:
 			name += fmt.Sprintf(" stream %d", e.Stream.id)
@@ -378,6 +378,8 @@ func privateText(b []byte, firstIn seq.DSN) string {
 		return "stop"
 	case wire.PrivGone:
 		return "gone"
+	case wire.PrivDatagram:
+		return fmt.Sprintf("datagram(%d)", wire.Value64(b))
 	default:
 		return fmt.Sprintf("private(%d)", p)
 	}

@@ -52,7 +52,7 @@ func fuzzRecord(data []byte) (opts, payload, rest []byte) {
 
 // liveDuo returns sessions with streams in several states, seen from the egress.
 func liveDuo(t *testing.T) *duo {
-	d := newDuo(t, roomyHello)
+	d := newDuo(t, roomyHello, understood)
 	d.path(30*ms, sched.Primary)
 	d.path(40*ms, sched.Primary)
 	d.settle()
@@ -137,6 +137,8 @@ func fuzzSeeds() (seeds [][]byte) {
 		{option.FastClose{Key: uint64(e.Local)}.Append(nil), 0},
 		{option.TCPReset{Reason: option.ReasonMPTCP}.Append(nil), 0},
 		{option.Fail{DSN: 9}.Append(nil), 0},
+		{wire.Append64(stream(0), wire.PrivDatagram, 3), 700},
+		{wire.Append64(stream(2), wire.PrivDatagram, 1<<63), 0},
 	} {
 		seeds = append(seeds, append([]byte{byte(len(r.opts)), byte(r.payload >> 8), byte(r.payload)}, r.opts...))
 	}

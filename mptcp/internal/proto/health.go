@@ -160,6 +160,7 @@ func (s *Session) doubt(now Instant, sf *Subflow) {
 	s.traceOn(now, sf, "recovery:stall_detected", trace.Num("in_flight", sf.out.inFlight), trace.Micros("silent_us", now-sf.progress))
 	s.traceOn(now, sf, "subflow:state_updated", trace.Str("to", Suspect.String()))
 	s.silenceAll(sf)
+	s.copyDatagrams(now, sf)
 	s.passOn(sf)
 	s.tell(sf, wire.StatusSuspect)
 	s.resendControl()

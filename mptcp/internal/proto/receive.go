@@ -41,6 +41,10 @@ type incoming struct {
 	mapped  bool // the payload's mapping was seen
 	said    bool // there was an option of MPTCP
 	elicits bool
+	dgram   bool // the payload is a datagram of stream dgramOf, with the number dgramSeq
+
+	dgramOf  StreamID
+	dgramSeq uint64
 }
 
 // HandleRecord takes in a record from sf: its options, and its payload, which it owns from now on (nil if there is none). An error is a
@@ -71,6 +75,11 @@ func (s *Session) HandleRecord(now Instant, sf *Subflow, opts []byte, payload *b
 		}
 		if s.closed {
 			return nil
+		}
+	}
+	if in.dgram {
+		if err := s.handleDatagram(&in); err != nil {
+			return err
 		}
 	}
 	if in.payload != nil && !in.mapped {
@@ -157,6 +166,12 @@ func (s *Session) handlePrivate(in *incoming, b []byte) error {
 		if in.st != nil {
 			s.handleStreamCredit(in.st, seq.DSN(wire.Value64(b)))
 		}
+	case wire.PrivDatagram:
+		if !s.dgrams.on || in.dgram {
+			return violation("datagram that was not agreed upon, or the second in a record")
+		}
+		in.elicits, in.dgram = true, true
+		in.dgramOf, in.dgramSeq = in.id, wire.Value64(b)
 	case wire.PrivRanges:
 		if in.st != nil {
 			s.handleRanges(in.st, wire.ParseRanges(b))

@@ -221,7 +221,7 @@ func TestTolerated(t *testing.T) {
 		{"NOPs and EOL", func(d *duo) error { return d.give(egress, 0, []byte{1, 1, 1, 0, 9, 9, 9, 9}, nil) }},
 		{"another TCP option", func(d *duo) error { return d.give(egress, 0, []byte{8, 10, 1, 2, 3, 4, 5, 6, 7, 8}, nil) }},
 		{"unknown subtype", func(d *duo) error { return d.give(egress, 0, []byte{option.Kind, 4, 0x90, 0}, nil) }},
-		{"unknown private option", func(d *duo) error { return d.give(egress, 0, []byte{option.Kind, 4, 0xfe, 0}, nil) }},
+		{"unknown private option", func(d *duo) error { return d.give(egress, 0, []byte{option.Kind, 4, 0xff, 0}, nil) }},
 		{"DATA_ACK of no stream", func(d *duo) error { return d.give(egress, 0, option.DSS{HasAck: true, DataACK: 5}.Append(nil), nil) }},
 		{"credit, ranges and gone of a stream that is not there", func(d *duo) error {
 			b := wire.Append32(nil, wire.PrivStream, 4)

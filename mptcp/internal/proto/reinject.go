@@ -48,12 +48,16 @@ func (s *Session) silenceSuspects() {
 
 // loseAll takes everything unreported on sf, which is gone, out of account and marks for sending what no path that answers carries.
 func (s *Session) loseAll(now Instant, sf *Subflow) {
+	s.copyDatagrams(now, sf)
 	other, lost := s.answering()&^sf.slot, 0
 	for sf.out.sent.Len() > 0 {
 		r := sf.out.sent.Pop()
 		if r.stream != nil && !r.stream.gone {
 			r.stream.out.flight.lose(r.dsn, r.dsn.Add(int(r.n)), sf.slot, other)
 			lost += int(r.n)
+		}
+		if r.dgram != nil {
+			r.dgram.release()
 		}
 	}
 	sf.out.inFlight = 0

@@ -30,7 +30,11 @@ type load struct {
 	n     int  // octets of payload
 	fin   bool // the DATA_FIN too
 	why   string
+	dgram *datagram // in place of all that
 }
+
+// none reports whether there is nothing to carry.
+func (l *load) none() bool { return l.st == nil && l.dgram == nil }
 
 // CanSend reports whether PollSend might have a record for sf: a cheap question, whose yes may be wrong.
 func (s *Session) CanSend(sf *Subflow) bool {
@@ -43,7 +47,7 @@ func (s *Session) CanSend(sf *Subflow) bool {
 	if sf.full() {
 		return false
 	}
-	return s.wants > 0 || s.snd.urgent.n > 0 || s.snd.ready.n > 0 || s.snd.starved.n > 0 && s.snd.used < s.snd.limit || s.snd.flying.n > 0 && len(s.subflows) > 1
+	return s.dgrams.waiting() || s.wants > 0 || s.snd.urgent.n > 0 || s.snd.ready.n > 0 || s.snd.starved.n > 0 && s.snd.used < s.snd.limit || s.snd.flying.n > 0 && len(s.subflows) > 1
 }
 
 // PollSend appends the next record for sf to buf, if there is one. Call it when, and only when, the subflow's socket has room: what is
@@ -55,23 +59,26 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 		return s.lastWords(&b, sf)
 	}
 	elicits := s.appendControl(now, sf, &b)
-	l := s.choose(now, sf)
-	sf.rate.stretch.hungry = sf.rate.stretch.hungry || l.st == nil && !sf.full()
+	l := s.pick(now, sf)
+	sf.rate.stretch.hungry = sf.rate.stretch.hungry || l.none() && !sf.full()
 	if s.tracing() {
 		s.traceAsked(now, sf, l)
 	}
-	if l.st == nil && !sf.in.ackNow && b.OptionLen() == 0 {
+	if l.none() && !sf.in.ackNow && b.OptionLen() == 0 {
 		return buf, false
 	}
 	elicits = s.appendAcks(sf, &b, l.st) || elicits
 	s.appendReport(now, sf, &b)
-	if l.st == nil && b.OptionLen() == 0 {
+	if l.none() && b.OptionLen() == 0 {
 		return buf, false
 	}
 	sf.rest.send(now, l.n, sf.out.inFlight, sf.rate.kernel*sf.srtt.Seconds(), sf.srtt)
-	if l.st != nil {
+	switch {
+	case l.dgram != nil:
+		s.appendDatagram(now, sf, &b, l.dgram)
+	case l.st != nil:
 		s.appendMapping(now, sf, &b, l)
-	} else {
+	default:
 		b.EndOptions()
 		if elicits {
 			s.remember(now, sf, load{})
@@ -320,7 +327,9 @@ func (s *Session) remember(now Instant, sf *Subflow, l load) {
 	sf.out.inFlight += n
 	sf.out.sent.Push(sentRecord{
 		record: sf.out.records + 1, at: now, delivered: sf.out.delivered, deliveredAt: sf.out.deliverAt,
-		stream: l.st, dsn: l.dsn, n: int32(n), ahead: int32(sf.out.inFlight), unsure: now-sf.out.released < sf.srtt*3/2, full: sf.out.inFlight+ackEvery*sf.plan().record >= sf.plan().limit, limited: s.snd.unsent == 0 && s.wants == 0 && sf.out.inFlight < trialRoom,
+		stream: l.st, dgram: l.dgram, dsn: l.dsn, n: int32(n), ahead: int32(sf.out.inFlight), unsure: now-sf.out.released < sf.srtt*3/2,
+		full:    sf.out.inFlight+ackEvery*sf.plan().record >= sf.plan().limit,
+		limited: s.snd.unsent == 0 && s.wants == 0 && s.dgrams.n == 0 && (sf.out.inFlight < trialRoom || l.dgram != nil),
 	})
 }
 
@@ -338,6 +347,10 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 		sf.out.delivered += uint64(last.n)
 		if st := last.stream; st != nil && !st.gone {
 			st.out.flight.arrived(last.dsn, last.dsn.Add(int(last.n)))
+		}
+		if d := last.dgram; d != nil {
+			d.arrived = true
+			d.release()
 		}
 	}
 	if last.record == 0 {

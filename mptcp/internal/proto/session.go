@@ -35,6 +35,8 @@ type Config struct {
 	SendBuffer int
 	// KeepAlive is the longest silence on a subflow before it is probed. Default 15 s; negative: never.
 	KeepAlive time.Duration
+	// Redundant sends each datagram of up to redundantMost octets on two subflows.
+	Redundant bool
 	// Seed makes the order of internal trees unguessable; any random number.
 	Seed uint64
 }
@@ -56,6 +58,7 @@ type Session struct {
 	rcv      flowIn
 	ids      streamIDs
 	ctl      sessionControl
+	dgrams   datagrams
 	addrs    addressBook
 
 	turns   uint64 // records with data so far, on all subflows
@@ -87,6 +90,7 @@ func New(cfg Config, now Instant) *Session {
 	s := &Session{cfg: cfg, policy: cfg.Policy, copies: cfg.Policy.Copies(), streams: make(map[StreamID]*Stream), alone: now}
 	s.all.which, s.snd.ready.which, s.snd.urgent.which = listAll, listReady, listUrgent
 	s.snd.flying.which, s.snd.starved.which = listFlying, listStarved
+	s.dgrams.init(&cfg)
 	s.snd.limit = cfg.Peer.SessionCredit
 	s.rcv.budget = cfg.Local.SessionCredit
 	s.rcv.held.limit = limitFor(cfg.Local.SessionCredit)
@@ -116,6 +120,7 @@ const (
 	EventSilent                    // Subflow has not answered for long: dial its path again
 	EventState                     // Subflow changed its state
 	EventAddress                   // the peer announced or withdrew an address: see Addresses
+	EventDatagram                  // Stream has a datagram to receive, and had none
 	EventClosed                    // the session has ended, for Err
 )
 

@@ -54,12 +54,15 @@ func (d dice) span(lo, hi time.Duration) time.Duration {
 type sim struct {
 	clock  simClock
 	rng    dice
+	rng2   dice        // of datagrams, so that those who draw none see the same schedules
 	peers  [2]*simPeer // client, egress
 	paths  []*simPath
 	plans  [2][]*simPlan // opened by the client, by the egress
 	redial bool
 	every  int  // how often invariants are checked
 	kernel bool // sockets tell what the kernel knows
+
+	datagrams *simDatagrams // nil: none
 
 	records, sent, timers, checks int
 	waiting                       int // plans not opened yet
@@ -275,6 +278,7 @@ func (sim *sim) attach(p *simPeer, st *Stream) *simApp {
 	}
 	st.User = a
 	p.apps = append(p.apps, a)
+	sim.drawDatagrams(sim.rng2, p, st)
 	return a
 }
 

@@ -79,7 +79,10 @@ func (s *Session) invariants() string {
 	if held := s.rcv.used - s.rcv.consumed; held > s.rcv.budget {
 		return sprintf("%d octets held, the budget is %d", held, s.rcv.budget)
 	}
-	for _, l := range []*streamList{&s.all, &s.snd.ready, &s.snd.urgent, &s.snd.flying} {
+	if err := s.checkDatagrams(); err != "" {
+		return err
+	}
+	for _, l := range []*streamList{&s.all, &s.snd.ready, &s.snd.urgent, &s.snd.flying, &s.dgrams.ready} {
 		if err := s.checkList(l, c.listed[l.which]); err != "" {
 			return err
 		}

@@ -98,6 +98,8 @@ func (p *simPeer) handle(e Event) {
 		e.Stream.User.(*simApp).writable()
 	case EventSilent:
 		p.sim.silent(e.Subflow.User.(*simEnd))
+	case EventDatagram:
+		p.sim.datagram(p, e.Stream)
 	case EventState, EventAddress:
 	default:
 		p.sim.fatalf("%s: event %d: %v", p.name, e.Kind, e.Err)

@@ -10,13 +10,16 @@ import (
 
 // newSim draws a schedule.
 func newSim(seed uint64, log *simLog) *sim {
-	sim := &sim{rng: newDice(seed), log: log, every: 1}
+	sim := &sim{rng: newDice(seed), rng2: newDice(^seed), log: log, every: 1}
 	sim.clock.now = time.Second
 	long := sim.rng.chance(0.02)
 	if long {
 		sim.every = 64
 	}
 	sim.drawSessions(long)
+	if sim.rng2.chance(0.3) {
+		sim.withDatagrams(sim.rng2.chance(0.3))
+	}
 	for i := range 1 + sim.rng.intN(4) {
 		sim.drawPath(i)
 	}

@@ -21,6 +21,7 @@ type Stream struct {
 	in   streamIn
 	due  slotMask // subflows that are to carry an acknowledgement
 	told telling
+	dg   *streamDatagrams // nil until there has been one
 
 	deficit int // octets it may still send in its turn
 }
@@ -157,6 +158,7 @@ func (st *Stream) CloseRead(now Instant) {
 func (st *Stream) discard(now Instant) {
 	st.in.discard = true
 	st.in.buf.drop()
+	st.dropReceived()
 	st.s.consume(now, st, st.in.charged)
 	if !st.gone {
 		st.s.finish(now, st)
@@ -299,6 +301,7 @@ func (st *Stream) dropOut() {
 	s.snd.flying.remove(st)
 	s.snd.buffered -= st.out.buf.len()
 	s.snd.unsent -= st.unsent()
+	st.dropDatagrams()
 	st.out.buf.drop()
 	st.out.nxt = seq.Max(st.out.nxt, st.out.buf.end)
 	st.out.flight.clear()

@@ -8,11 +8,12 @@ type links [numLists]struct {
 
 // The lists a stream can be in, each at most once.
 const (
-	listReady   = iota // has octets to send
-	listUrgent         // so, and is young or has little to send: goes before the others
-	listAll            // lives; in order of opening
-	listFlying         // has pieces in flight; in order of the last acknowledgement
-	listStarved        // waits for session credit alone
+	listReady     = iota // has octets to send
+	listUrgent           // so, and is young or has little to send: goes before the others
+	listAll              // lives; in order of opening
+	listFlying           // has pieces in flight; in order of the last acknowledgement
+	listDatagrams        // has datagrams to send
+	listStarved          // waits for session credit alone
 	numLists
 )
 

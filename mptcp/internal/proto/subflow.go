@@ -51,6 +51,7 @@ type outbound struct {
 	octets    uint64 // payload sent
 	sent      seq.Queue[sentRecord]
 	inFlight  int    // payload octets in sent
+	lead      int    // octets of datagrams that went before streams' in a row
 	trial     int    // payload octets sent as copies before the path was measured
 	delivered uint64 // payload octets known to have arrived
 	deliverAt Instant
@@ -91,6 +92,7 @@ type sentRecord struct {
 	delivered   uint64 // outbound.delivered and deliverAt when it was sent: for the rate
 	deliveredAt Instant
 	stream      *Stream
+	dgram       *datagram
 	dsn         seq.DSN
 	n           int32
 	ahead       int32 // in flight with it

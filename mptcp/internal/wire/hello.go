@@ -7,6 +7,9 @@ const helloLen = 44
 // HelloVersion is the version of the private options this package speaks.
 const HelloVersion = 1
 
+// FeatureDatagrams in Hello.Features: the sender understands Datagram.
+const FeatureDatagrams = 1 << 0
+
 // Hello goes with MP_CAPABLE both ways and says what the session needs to know before its first stream.
 type Hello struct {
 	// Version is the highest version of the private options the sender speaks; in the answer, the one chosen. It stands where the

@@ -24,6 +24,7 @@ const (
 	PrivStop          Private = 0xa // code(4): the reader has gone, send no more
 	PrivHello         Private = 0xb // see Hello
 	PrivGone          Private = 0xc // no value: stream unknown or finished here, forget it
+	PrivDatagram      Private = 0xe // seq(8): the record's payload is that datagram of the stream
 	PrivOverflow      Private = 0xd // no value; flag 0x01: new octets go over this subflow only while better ones are full; without: no longer
 )
 
@@ -69,7 +70,7 @@ func lengthOf(p Private) int {
 	switch p {
 	case PrivStream, PrivStreamsCredit, PrivProbe, PrivStatus, PrivReset, PrivStop:
 		return 8
-	case PrivCredit, PrivSessionCredit:
+	case PrivCredit, PrivSessionCredit, PrivDatagram:
 		return 12
 	case PrivReport:
 		return 16
@@ -118,7 +119,7 @@ func AppendCredit(b []byte, edge uint64, isNew bool) []byte {
 	return binary.BigEndian.AppendUint64(head(b, PrivCredit, flags), edge)
 }
 
-// Append64 appends a private option whose value is one 64-bit number: SessionCredit.
+// Append64 appends a private option whose value is one 64-bit number: SessionCredit, Datagram.
 func Append64(b []byte, p Private, v uint64) []byte {
 	return binary.BigEndian.AppendUint64(head(b, p, 0), v)
 }

@@ -17,6 +17,7 @@ func samples() map[Private][]byte {
 		PrivStream:        Append32(nil, PrivStream, 0xfffffffe),
 		PrivCredit:        AppendCredit(nil, 1<<64-2, true),
 		PrivSessionCredit: Append64(nil, PrivSessionCredit, 1<<40),
+		PrivDatagram:      Append64(nil, PrivDatagram, 7),
 		PrivStreamsCredit: Append32(nil, PrivStreamsCredit, 300),
 		PrivRanges:        l.Append(nil),
 		PrivProbe:         Append32(nil, PrivProbe, 9),
@@ -63,7 +64,7 @@ func TestTypeOfRefusesPrefixes(t *testing.T) {
 }
 
 func TestTypeOfSkipsUnknown(t *testing.T) {
-	for _, p := range []byte{0x6, 0xe, 0xf} {
+	for _, p := range []byte{0x6, 0xf} {
 		if _, known, err := TypeOf([]byte{kindMPTCP, 8, subtypePrivate | p, 0, 1, 2, 3, 4}); known || err != nil {
 			t.Errorf("TypeOf of type %#x: known %v, %v", p, known, err)
 		}
@@ -145,7 +146,7 @@ func FuzzTypeOf(f *testing.F) {
 			copy(again[6:], b[6:])
 		case PrivHello:
 			again = ParseHello(b).Append(nil)
-		case PrivCredit, PrivSessionCredit:
+		case PrivCredit, PrivSessionCredit, PrivDatagram:
 			again = Append64(nil, p, Value64(b))
 		case PrivGone:
 			again = AppendGone(nil)
