@@ -38,6 +38,7 @@ type Client struct {
 	Identity  string // file of the client's private key, resolved
 	Transport string // mptcp, kernel, quic, quic-multi or tcp
 	Paths     []Path // nil: every usable interface (auto)
+	UDP       ClientUDP
 	Session   Session
 	Memory    int64 // bytes for data on its way; 0: auto
 	Drain     time.Duration
@@ -57,6 +58,23 @@ type Socks struct {
 	Users        map[string]string // name to password or bcrypt hash; nil: no password asked
 	Reply        string            // after-connect or optimistic
 }
+
+// ClientUDP is what the local port does about UDP ASSOCIATE.
+type ClientUDP struct {
+	UDP
+	Ports     [2]uint16  // that associations take theirs from; zero: any
+	Advertise netip.Addr // that programs are told to send to; not valid: the one they connected to
+}
+
+// UDP is what both sides may say about the datagrams of UDP ASSOCIATE.
+type UDP struct {
+	Serve     bool
+	Idle      time.Duration // without datagrams, until an association ends; Off: no limit
+	Redundant bool          // small ones go by two paths
+}
+
+// DefaultUDP is that of a file that says nothing.
+var DefaultUDP = UDP{Serve: true, Idle: 5 * time.Minute}
 
 // EgressRef says where the egress is and who it is.
 type EgressRef struct {
@@ -123,6 +141,7 @@ func ParseClient(name string, text []byte) (*Client, error) {
 	c := &Client{
 		Socks:     Socks{Listen: []string{}, SocketMode: DefaultSocketMode, Reply: "after-connect"},
 		Transport: "mptcp",
+		UDP:       ClientUDP{UDP: DefaultUDP},
 		Session:   defaultSession,
 		Drain:     DefaultDrain,
 		Admin:     Admin{Listen: DefaultClientAdmin},
@@ -163,6 +182,9 @@ func clientFields(c *Client) []field {
 		{name: "identity", set: fileName(&c.Identity)},
 		{name: "transport", set: oneOf(&c.Transport, "mptcp", "kernel", "quic", "quic-multi", "tcp")},
 		{name: "paths", set: paths(&c.Paths)},
+		{name: "udp", section: append(udpFields(&c.UDP.UDP),
+			field{name: "ports", set: portRange(&c.UDP.Ports)},
+			field{name: "advertise", set: address(&c.UDP.Advertise)})},
 		{name: "session", section: sessionFields(&c.Session)},
 		{name: "memory", set: size(&c.Memory, 4<<20, 64<<30)},
 		{name: "drain", set: duration(&c.Drain, 0, time.Hour, false)},
@@ -181,6 +203,14 @@ func sessionFields(s *Session) []field {
 		{name: "linger", set: duration(&s.Linger, time.Second, 24*time.Hour, true)},
 		{name: "congestion", set: name(&s.Congestion)},
 		{name: "scheduler", set: oneOf(&s.Scheduler, Schedulers...)},
+	}
+}
+
+func udpFields(u *UDP) []field {
+	return []field{
+		{name: "serve", set: yesNo(&u.Serve)},
+		{name: "idle", set: duration(&u.Idle, time.Second, 24*time.Hour, true)},
+		{name: "redundant", set: yesNo(&u.Redundant)},
 	}
 }
 

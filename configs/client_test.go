@@ -27,6 +27,7 @@ func TestClientDefaults(t *testing.T) {
 		Egress:    EgressRef{Address: []string{"e.example:8443"}, Key: key},
 		Identity:  filepath.Join("etc", "client.key"),
 		Transport: "mptcp",
+		UDP:       ClientUDP{UDP: UDP{Serve: true, Idle: 5 * time.Minute}},
 		Session:   Session{Linger: 5 * time.Minute, Congestion: "auto", Scheduler: "ect"},
 		Drain:     10 * time.Second,
 		Admin:     Admin{Listen: "127.0.0.1:1090"},
@@ -57,6 +58,7 @@ paths:
   - source: 10.0.1.2
     egress: [10.0.1.1:8443]
     role: backup
+udp: {serve: false, idle: off, redundant: true, ports: 40000-40999, advertise: 192.0.2.7}
 session: {linger: off, scheduler: minrtt}
 memory: 64MiB
 drain: 1m30s
@@ -84,6 +86,9 @@ trace: {file: /tmp/x.jsonl, size: 8MiB}
 		c.Drain != 90*time.Second || c.Admin.Listen != "" || c.Log != (Log{"debug", "json"}) {
 		t.Errorf("rest = %+v", c)
 	}
+	if want := (ClientUDP{UDP{false, Off, true}, [2]uint16{40000, 40999}, netip.MustParseAddr("192.0.2.7")}); c.UDP != want {
+		t.Errorf("udp = %+v, want %+v", c.UDP, want)
+	}
 	p := c.Problem("paths[1].source", "is gone")
 	if got, want := p.Error(), "client.yaml:14:13: paths[1].source: is gone"; got != want {
 		t.Errorf("Problem = %q, want %q", got, want)
@@ -97,7 +102,7 @@ func TestClientProblems(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"typo", "socks: {lisen: x}", `client.yaml:1:9: socks.lisen: is not a known key; did you mean "listen"?`},
 		{"swapped", "idnetity: x", `client.yaml:1:1: idnetity: is not a known key; did you mean "identity"?`},
-		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, session, memory, drain, admin, system_proxy, log, trace"},
+		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, udp, session, memory, drain, admin, system_proxy, log, trace"},
 		{"twice", "transport: tcp\ntransport: tcp", "client.yaml:2:1: transport: is given a second time; first on line 1"},
 		{"not a section", "socks: 127.0.0.1:1080", "client.yaml:1:8: socks: must be a section of keys (listen, socket_mode, allow_clients, users, reply), not text"},
 		{"no value", "transport:", "client.yaml:1:1: transport: has no value; want one of mptcp, kernel, quic, quic-multi, tcp, or remove the line for the default"},
@@ -130,6 +135,10 @@ func TestClientProblems(t *testing.T) {
 		{"password a number", "socks: {users: {alice: 1234}}", "client.yaml:1:24: socks.users.alice: the password is a number to YAML; put it in quotes"},
 		{"no password", "socks: {users: {alice: }}", "client.yaml:1:17: socks.users.alice: needs a password, not nothing"},
 		{"half a user", "socks: {users: [{name: alice}]}", "client.yaml:1:17: socks.users: needs both name and password"},
+		{"ports the wrong way", "udp: {ports: 5-4}", `client.yaml:1:14: udp.ports: must be any, or ports from 1 to 65535 such as 40000-40999, not "5-4"`},
+		{"port 0 for udp", "udp: {ports: 0-4}", "client.yaml:1:14: udp.ports: must be any, or ports"},
+		{"port of udp too large", "udp: {ports: 65536}", "client.yaml:1:14: udp.ports: must be any, or ports"},
+		{"idle too short", "udp: {idle: 1ms}", "client.yaml:1:13: udp.idle: must be between 1s and 24h0m0s, not 1ms"},
 		{"paths as text", "paths: all", "client.yaml:1:8: paths: must be auto or a list of paths, not text"},
 		{"no paths", "paths: []", "client.yaml:1:8: paths: must have 1 to 16 paths; write auto"},
 		{"path without way", "paths: [{name: a}]", "client.yaml:1:9: paths[0]: needs an interface or a source address"},

@@ -1,6 +1,9 @@
 package configs
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Defaults of the egress's file.
 const (
@@ -21,6 +24,8 @@ type Egress struct {
 	Clients  []ClientKey
 	Targets  Targets
 	Limits   Limits
+	UDP      UDP
+	Bind     Bind
 	Session  Session
 	Memory   int64 // bytes for data on its way; 0: auto
 	Drain    time.Duration
@@ -44,6 +49,16 @@ type Limits struct {
 	Dials   int   // of targets, per second
 	Rate    int64 // bits per second, each way
 }
+
+// Bind is what the egress does about BIND.
+type Bind struct {
+	Serve     bool
+	Timeout   time.Duration // of the wait for the peer
+	Advertise netip.Addr    // that peers are told to connect to; not valid: the egress's own
+}
+
+// DefaultBindTimeout is how long a BIND waits for its peer when nobody says.
+const DefaultBindTimeout = 2 * time.Minute
 
 // Unlimited is the value of a limit that is switched off in the file.
 const Unlimited = -1
@@ -76,6 +91,8 @@ func ParseEgress(name string, text []byte) (*Egress, error) {
 	}
 	e := &Egress{
 		Limits:  DefaultLimits,
+		UDP:     DefaultUDP,
+		Bind:    Bind{Timeout: DefaultBindTimeout},
 		Session: defaultSession,
 		Drain:   DefaultDrain,
 		Admin:   Admin{Listen: DefaultEgressAdmin},
@@ -113,6 +130,12 @@ func egressFields(e *Egress) []field {
 			{name: "deny", set: uniqueList(&e.Targets.Deny, "a network or name", anyRule)},
 		}},
 		{name: "limits", section: limitFields(&e.Limits)},
+		{name: "udp", section: udpFields(&e.UDP)},
+		{name: "bind", section: []field{
+			{name: "serve", set: yesNo(&e.Bind.Serve)},
+			{name: "timeout", set: duration(&e.Bind.Timeout, time.Second, time.Minute*10, false)},
+			{name: "advertise", set: address(&e.Bind.Advertise)},
+		}},
 		{name: "session", section: sessionFields(&e.Session)},
 		{name: "memory", set: size(&e.Memory, 4<<20, 64<<30)},
 		{name: "drain", set: duration(&e.Drain, 0, time.Hour, false)},

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ memory: auto
 drain: 0s
 quic: true
 bench: true
+udp: {redundant: true}
+bind: {serve: true, timeout: 30s, advertise: 192.0.2.7}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +39,8 @@ bench: true
 		Identity: "d/keys/egress.key", Clients: []ClientKey{{"laptop", key, Limits{Streams: 10, Rate: 1e9}}},
 		Limits:  Limits{Streams: 4096, Sockets: 20, Dials: Unlimited, Rate: 2.5e6},
 		Targets: Targets{Allow: []string{"10.0.0.0/8"}, Deny: []string{"*.example", "10.9.0.0/16"}},
+		UDP:     UDP{Serve: true, Idle: 5 * time.Minute, Redundant: true},
+		Bind:    Bind{Serve: true, Timeout: 30 * time.Second, Advertise: netip.MustParseAddr("192.0.2.7")},
 		Session: Session{Linger: time.Minute, Congestion: "auto", Scheduler: "redundant"}, Admin: Admin{Listen: "127.0.0.1:1091"}, Log: Log{"info", "text"}, Trace: Trace{Size: 64 << 20},
 	}
 	if !reflect.DeepEqual(e, want) {

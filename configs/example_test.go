@@ -44,7 +44,7 @@ func TestExamplesShowDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if full.Socks.Reply != bare.Socks.Reply || full.Transport != bare.Transport || full.Session != bare.Session ||
+	if full.Socks.Reply != bare.Socks.Reply || full.Transport != bare.Transport || full.Session != bare.Session || full.UDP != bare.UDP ||
 		full.Memory != bare.Memory || full.Drain != bare.Drain || full.Admin != bare.Admin || full.Log != bare.Log ||
 		!slices.Equal(full.Socks.Listen, bare.Socks.Listen) {
 		t.Errorf("client.yaml shows %+v, the defaults are %+v", full, bare)
@@ -57,7 +57,7 @@ func TestExamplesShowDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Limits != d.Limits || e.Session != d.Session || e.Memory != d.Memory || e.Drain != d.Drain || e.Admin != d.Admin || e.Log != d.Log || !slices.Equal(e.Listen, d.Listen) {
+	if e.Limits != d.Limits || e.UDP != d.UDP || e.Bind != d.Bind || e.Session != d.Session || e.Memory != d.Memory || e.Drain != d.Drain || e.Admin != d.Admin || e.Log != d.Log || !slices.Equal(e.Listen, d.Listen) {
 		t.Errorf("egress.yaml shows %+v, the defaults are %+v", e, d)
 	}
 }

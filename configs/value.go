@@ -268,6 +268,27 @@ func address(to *netip.Addr) setter {
 	}
 }
 
+// portRange reads a port, a range of ports, or the word any, which leaves it as it is.
+func portRange(to *[2]uint16) setter {
+	return func(d *decoder, n *node, key string) {
+		s, ok := d.scalar(n, key, "any, or ports such as 40000-40999")
+		if !ok || s == "any" {
+			return
+		}
+		first, last, isRange := strings.Cut(s, "-")
+		if !isRange {
+			last = first
+		}
+		lo, err := strconv.ParseUint(strings.TrimSpace(first), 10, 16)
+		hi, herr := strconv.ParseUint(strings.TrimSpace(last), 10, 16)
+		if err != nil || herr != nil || lo == 0 || lo > hi {
+			d.problem(n, key, "must be any, or ports from 1 to 65535 such as 40000-40999, not %q", s)
+			return
+		}
+		*to = [2]uint16{uint16(lo), uint16(hi)}
+	}
+}
+
 // key32 reads a key of 32 bytes, as base64.
 func key32(to *Key) setter {
 	return func(d *decoder, n *node, key string) {

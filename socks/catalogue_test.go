@@ -223,7 +223,7 @@ func badHandshakes() []badHandshake {
 		{name: "end in the http head", said: "CONNECT good.example:80 HTTP/1.1\r\nHost", leaves: true},
 		{name: "end in the plain http head", said: "GET http://good.example/ HTTP/1.1\r\nHost", leaves: true},
 	}
-	for _, command := range []byte{0x00, 0x02, 0x03, 0x04, 0x80, 0xef, 0xf2, 0xff} {
+	for _, command := range []byte{0x00, 0x04, 0x80, 0xef, 0xf2, 0xff} {
 		list = append(list, badHandshake{
 			name: fmt.Sprintf("command %#02x", command), answer: refusal(ReplyCommandNotSupported),
 			said: greeting + "\x05" + string([]byte{command}) + "\x00\x01\x5d\xb8\xd8\x22\x00\x50",

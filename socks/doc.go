@@ -19,6 +19,12 @@
 // address at both ends; the old numeric forms (127.1, 0x7f000001) are no names and
 // no addresses.
 //
+// # Datagrams
+//
+// An association is a client's UDP ASSOCIATE: at the front a port beside the one that the client has connected to, at the egress a
+// socket of its own, and between them the stream that it was asked for on. Its datagrams go beside that stream if it can carry some
+// (Datagrams, SendDatagram and ReceiveDatagram, as *mptcp.Stream has them), and within it otherwise.
+//
 // # Concurrency
 //
 // Front and Egress may be used by several goroutines at once. Every connection is
@@ -28,7 +34,7 @@
 // # Limits
 //
 // RESOLVE and RESOLVE_PTR (Tor's 0xf0 and 0xf1) look up at the egress, what its rules
-// would let a client connect to. UDP ASSOCIATE and BIND are answered with "command not supported". SOCKS4 and 4a
+// would let a client connect to. UDP ASSOCIATE takes no fragments, and BIND is for egresses that are told so. SOCKS4 and 4a
 // have CONNECT only, and are refused where passwords are wanted. Plain HTTP requests
 // are forwarded for http URLs only.
 package socks

@@ -38,6 +38,9 @@ type EgressConfig struct {
 	// names; what they leave open is taken from Limits.
 	Limits       Limits
 	ClientLimits map[string]Limits
+	// UDP is about UDP ASSOCIATE, which is on, and Bind about BIND, which is off.
+	UDP  EgressUDP
+	Bind EgressBind
 
 	Logger *slog.Logger // nil discards
 }
@@ -54,6 +57,9 @@ type Egress struct {
 	quotas           *quotas
 	inside           map[Target]func(context.Context) (net.Conn, error)
 	refusals         logQuota
+	udp              EgressUDP
+	udpCount         udpCounters
+	binding          EgressBind
 }
 
 // NewEgress returns an egress.
@@ -61,6 +67,10 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 	if cfg.DialTimeout < 0 {
 		return nil, fmt.Errorf("socks egress: dial timeout %v: cannot be switched off", cfg.DialTimeout)
 	}
+	if cfg.Bind.Timeout < 0 {
+		return nil, fmt.Errorf("socks egress: bind timeout %v: cannot be switched off", cfg.Bind.Timeout)
+	}
+	cfg.Bind.Timeout = orDefault(cfg.Bind.Timeout, defaultBindTimeout)
 	d := &targetDialer{
 		rules:    cfg.Targets,
 		resolver: cfg.Resolver,
@@ -87,6 +97,8 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 		negotiator:       newNegotiator(noAuth{}),
 		dialer:           d,
 		quotas:           newQuotas(&cfg, orDiscard(cfg.Logger)),
+		udp:              cfg.UDP.withDefaults(),
+		binding:          cfg.Bind,
 	}, nil
 }
 
@@ -162,14 +174,15 @@ func (e *Egress) request(ctx context.Context, c net.Conn) (*request, error) {
 // tunnel connects to the target, replies and relays. It returns the bytes relayed
 // to the target and to the client.
 func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, q *quota) (up, down int64, err error) {
+	switch req.command {
+	case statute.CommandAssociate:
+		return e.associate(ctx, c, req, q)
+	case statute.CommandBind:
+		return e.bind(ctx, c, req, q)
+	}
 	target, rest, err := e.reach(ctx, c, req, q)
 	if err != nil {
-		e.note(q.client, req, err)
-		if ctx.Err() != nil {
-			_ = relay.Reset(c)
-		} else {
-			farewell(c, append(req.owed, replyBytes(ReplyFor(err), netip.AddrPort{})...))
-		}
+		e.refuse(ctx, c, req, q, err)
 		return 0, 0, err
 	}
 	if target == nil { // a look-up
@@ -185,6 +198,16 @@ func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, q *quota)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
 	return relay.Pipe(ctx, q.paced(c, rest), target, e.relay)
+}
+
+// refuse answers a request that failed, and closes c.
+func (e *Egress) refuse(ctx context.Context, c net.Conn, req *request, q *quota, err error) {
+	e.note(q.client, req, err)
+	if ctx.Err() != nil {
+		_ = relay.Reset(c)
+		return
+	}
+	farewell(c, append(req.owed, replyBytes(ReplyFor(err), netip.AddrPort{})...))
 }
 
 // reach connects to the target, or looks it up and returns none. A client that resets its stream meanwhile ends it;

@@ -143,7 +143,7 @@ func TestEgressAsksNoResolver(t *testing.T) {
 }
 
 func TestEgressCommands(t *testing.T) {
-	for _, cmd := range []byte{0, 2, 3, 4, 0xef, 0xf2} {
+	for _, cmd := range []byte{0, 2, 4, 0xef, 0xf2} {
 		c := streamTo(t, EgressConfig{})
 		mustWrite(t, c, []byte{5, 1, 0, 5, cmd, 0, 1, 0, 0, 0, 0, 0, 0})
 		h := Handshake{Target: mustTarget(t, "a.b:1")}

@@ -47,6 +47,11 @@ type FrontConfig struct {
 	// Defaults 60 s and 15 min.
 	HalfClosedIdle, WriteStall time.Duration
 
+	// UDP is about UDP ASSOCIATE, which is on.
+	UDP FrontUDP
+	// BindTimeout bounds the time that a BIND waits for its peer. It must be longer than the egress's. Default 2 min and 10 s.
+	BindTimeout time.Duration
+
 	Logger *slog.Logger // nil discards
 }
 
@@ -68,6 +73,7 @@ type Front struct {
 	http   httpDoor
 	gate   gate
 	plain  *forwarder
+	udp    *associations
 	notes  logQuota // of refused targets
 	barred logQuota // of clients that are not allowed
 
@@ -97,6 +103,11 @@ func NewFront(cfg FrontConfig) (*Front, error) {
 	f.cfg.HandshakeTimeout = orDefault(cfg.HandshakeTimeout, defaultHandshakeTimeout)
 	f.cfg.OpenTimeout = orDefault(cfg.OpenTimeout, defaultOpenTimeout)
 	f.cfg.ReplyTimeout = orDefault(cfg.ReplyTimeout, defaultReplyTimeout)
+	f.cfg.BindTimeout = orDefault(cfg.BindTimeout, defaultBindTimeout+defaultHandshakeTimeout)
+	if err := cfg.UDP.check(); err != nil {
+		return nil, fmt.Errorf("socks front: %w", err)
+	}
+	f.udp = &associations{cfg: cfg.UDP.withDefaults(), of: make(map[netip.Addr]int)}
 	f.cfg.Users = nil // what is needed of them is in accounts
 	f.socks5 = socks5Door{newNegotiator(noAuth{})}
 	if len(cfg.Users) > 0 {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -151,6 +152,11 @@ func (q *quota) closeSocket() {
 		q.give(&q.sockets)
 	}
 }
+
+// allowUp and allowDown count a datagram of n bytes against the client's rate and report whether it may pass: it cannot wait for its turn.
+func (q *quota) allowUp(n int) bool { return q.up == nil || q.up.AllowN(time.Now(), n) }
+
+func (q *quota) allowDown(n int) bool { return q.down == nil || q.down.AllowN(time.Now(), n) }
 
 // paced returns c for relay.Pipe, as slow as the client's rate has it, with head in
 // front of what is still to be read from it. The rate is that of head as well.

@@ -18,9 +18,10 @@ import (
 type request struct {
 	command byte
 	target  Target
-	early   []byte // what the client has sent behind its request
-	owed    []byte // answers to earlier messages, to be written before the reply
-	answer  Target // what a look-up has found
+	early   []byte         // what the client has sent behind its request
+	owed    []byte         // answers to earlier messages, to be written before the reply
+	from    netip.AddrPort // of UDP ASSOCIATE: where the client says it will send from, if it does
+	answer  Target         // what a look-up has found, or what the egress has bound for BIND
 }
 
 // negotiator reads SOCKS5 handshakes through go-socks5. That server is kept to
@@ -94,10 +95,26 @@ func takeDown(_ context.Context, w io.Writer, r *socks5.Request) error {
 		return err
 	}
 	s.request = &request{command: r.Command, early: append([]byte(nil), early...)}
-	if r.Command == statute.CommandConnect { // the others may name none
+	switch r.Command {
+	case statute.CommandConnect:
 		s.request.target, s.targetErr = targetOf(r.RawDestAddr)
+	case statute.CommandBind: // from whom, whatever the port
+		s.request.target, s.targetErr = hostOf(r.RawDestAddr)
+		s.request.target.port = uint16(r.RawDestAddr.Port)
+	case statute.CommandAssociate: // may name none
+		s.request.target = Target{ip: netip.IPv4Unspecified()}
+		s.request.from = announced(r.RawDestAddr)
 	}
 	return nil
+}
+
+// announced is the address of a UDP ASSOCIATE; of a name it is not known.
+func announced(a *statute.AddrSpec) netip.AddrPort {
+	ip, ok := netip.AddrFromSlice(a.IP)
+	if !ok || a.AddrType == statute.ATYPDomain {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
 }
 
 // shakeConn is the connection that go-socks5 sees. Answers are held back until the

@@ -18,9 +18,14 @@ import (
 func (f *Front) tunnel(s *sniffed, req *request, d door) (up, down int64, err error) {
 	c := s.Conn
 	resolving := isResolve(req.command)
-	if req.command != statute.CommandConnect && !resolving {
+	switch {
+	case req.command == statute.CommandAssociate:
+		return f.associate(c, req, d)
+	case req.command == statute.CommandBind:
+		return f.bind(c, req, d)
+	case req.command != statute.CommandConnect && !resolving:
 		err := &ReplyError{Reply: ReplyCommandNotSupported}
-		farewell(c, append(req.owed, d.refused(err)...))
+		f.refuse(c, req, d, err)
 		return 0, 0, err
 	}
 	if f.cfg.Optimistic && !resolving {
@@ -28,12 +33,7 @@ func (f *Front) tunnel(s *sniffed, req *request, d door) (up, down int64, err er
 	}
 	egress, bound, rest, err := f.reach(c, req)
 	if err != nil {
-		f.note(addrText(c.RemoteAddr()), req.target.String(), err)
-		if errors.Is(err, errClientGone) || f.ctx.Err() != nil {
-			_ = relay.Reset(c)
-		} else {
-			farewell(c, append(req.owed, d.refused(err)...))
-		}
+		f.refuse(c, req, d, err)
 		return 0, 0, err
 	}
 	if resolving {
@@ -47,6 +47,16 @@ func (f *Front) tunnel(s *sniffed, req *request, d door) (up, down int64, err er
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
 	return relay.Pipe(f.ctx, relay.WithHead(c, rest), egress, f.relay)
+}
+
+// refuse answers a request that failed, and closes c.
+func (f *Front) refuse(c net.Conn, req *request, d door, err error) {
+	f.note(addrText(c.RemoteAddr()), req.target.String(), err)
+	if errors.Is(err, errClientGone) || f.ctx.Err() != nil {
+		_ = relay.Reset(c)
+		return
+	}
+	farewell(c, append(req.owed, d.refused(err)...))
 }
 
 // reach has the egress connect to the target. A client that goes away meanwhile
@@ -64,10 +74,11 @@ func (f *Front) reach(c net.Conn, req *request) (egress net.Conn, bound netip.Ad
 	ctx, stop := f.replyContext(ctx)
 	defer stop()
 	h := Handshake{Target: req.target}
-	if isResolve(req.command) {
-		h.command = req.command
-	} else {
+	switch req.command {
+	case statute.CommandConnect:
 		h.Payload = v.take()
+	default:
+		h.command = req.command
 	}
 	bound, err = h.Do(ctx, egress)
 	if err != nil {

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"slices"
+
+	"github.com/mpsocks/mpsocks/mptcp"
 )
 
 // A link is something of a client's that ends when the client is removed: a
@@ -23,8 +25,9 @@ const maxQUICConns = 32
 
 // egressLink is what a link has to say in Status.
 type egressLink struct {
-	streams int
-	paths   []PathStatus
+	streams   int
+	datagrams *mptcp.DatagramStats // nil: within the streams
+	paths     []PathStatus
 }
 
 // clientOf returns the name of the client with that key, or "". It takes the

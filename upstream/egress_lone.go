@@ -41,9 +41,9 @@ func (l *loneLink) describe() egressLink {
 	}
 	if l.silent.Load() {
 		p.State, p.Reason = stateStandby, "kept ready by the client"
-		return egressLink{0, []PathStatus{p}}
+		return egressLink{paths: []PathStatus{p}}
 	}
-	return egressLink{1, []PathStatus{p}}
+	return egressLink{streams: 1, paths: []PathStatus{p}}
 }
 
 // serveLone serves the one stream that a connection of its own carries, when its

@@ -134,7 +134,7 @@ func ended(err error) bool {
 // behind it, by the session.
 func sessionLink(s *mptcp.Session) egressLink {
 	stats := s.Stats()
-	out := egressLink{streams: stats.Streams}
+	out := egressLink{streams: stats.Streams, datagrams: &stats.Datagrams}
 	for _, p := range stats.Paths {
 		ps := pathStatus(p)
 		ps.Name = s.Peer() + "/" + p.Name

@@ -24,6 +24,12 @@ func (e *Egress) Status() Status {
 			part.paths[i].Client = l.client.Name
 		}
 		st.Session.Streams += part.streams
+		if part.datagrams != nil {
+			if st.Datagrams == nil {
+				st.Datagrams = new(DatagramStatus)
+			}
+			st.Datagrams.add(*part.datagrams)
+		}
 		st.Paths = append(st.Paths, part.paths...)
 	}
 	slices.SortFunc(st.Paths, func(a, b PathStatus) int {

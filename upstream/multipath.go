@@ -356,6 +356,8 @@ func (m *multipath) status() Status {
 	case s != nil:
 		stats := s.Stats()
 		st.Session.State, st.Session.ID, st.Session.Streams = stats.State, stats.ID, stats.Streams
+		st.Datagrams = new(DatagramStatus)
+		st.Datagrams.add(stats.Datagrams)
 		for _, p := range stats.Paths {
 			known[p.Name] = pathStatus(p)
 		}

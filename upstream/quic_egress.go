@@ -154,7 +154,7 @@ func (e *Egress) serveQUIC(c *quic.Conn, remote netip.AddrPort) {
 		end:    func() { _ = c.CloseWithError(quicBye, "") },
 		flush:  func(ctx context.Context) { quicIdle(ctx, c) },
 		status: func() egressLink {
-			return egressLink{int(streams.Load()), []PathStatus{quicPath(client.Name+"/quic", c)}}
+			return egressLink{streams: int(streams.Load()), paths: []PathStatus{quicPath(client.Name+"/quic", c)}}
 		},
 	}
 	if !e.join(l) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mpsocks/mpsocks/internal/tcpsock"
+	"github.com/mpsocks/mpsocks/mptcp"
 )
 
 // States of a session and of a path that this package sets itself. A session's
@@ -27,6 +28,34 @@ type Status struct {
 	Role    string        `json:"role"` // "client" or "egress"
 	Session SessionStatus `json:"session"`
 	Paths   []PathStatus  `json:"paths"`
+	// Datagrams are those of the sessions there are; none without sessions, or by other transports, which carry them within streams.
+	Datagrams *DatagramStatus `json:"datagrams,omitempty"`
+}
+
+// DatagramStatus counts the datagrams that sessions carry beside streams.
+type DatagramStatus struct {
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
+	// Copies were sent by one more path; Twice came once more, which is nothing bad.
+	Copies uint64 `json:"copies"`
+	Twice  uint64 `json:"twice"`
+	// Full, Stale, Unread and Astray were dropped: too many waited to be sent, they waited too long, nobody took them, their stream had ended.
+	Full   uint64 `json:"full"`
+	Stale  uint64 `json:"stale"`
+	Unread uint64 `json:"unread"`
+	Astray uint64 `json:"astray"`
+}
+
+// add counts those of one more session.
+func (d *DatagramStatus) add(s mptcp.DatagramStats) {
+	d.Sent += s.Sent
+	d.Received += s.Received
+	d.Copies += s.Copies
+	d.Twice += s.Twice
+	d.Full += s.Full
+	d.Stale += s.Stale
+	d.Unread += s.Unread
+	d.Astray += s.Astray
 }
 
 // SessionStatus is the state of the way to the egress as a whole.

@@ -87,7 +87,7 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 		c.stop(ended())
 		return nil, err
 	}
-	if c.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return c.up.Status() }, PAC: pac, Trace: c.trace.hub.Serve, Logger: log}); err != nil {
+	if c.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return sideStatus{c.up.Status(), c.front.UDP()} }, PAC: pac, Trace: c.trace.hub.Serve, Logger: log}); err != nil {
 		c.stop(ended())
 		return nil, err
 	}
@@ -161,6 +161,12 @@ func listenTCP(addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	return lc.Listen(context.Background(), "tcp", addr)
+}
+
+// sideStatus is what the admin port tells.
+type sideStatus struct {
+	upstream.Status
+	UDP socks.UDPStats `json:"udp"`
 }
 
 // openAdmin opens the admin port, if there is to be one.

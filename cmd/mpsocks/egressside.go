@@ -31,7 +31,12 @@ func newEgressParts(cfg *configs.Egress) (egressParts, error) {
 	if err := allProblems(upErr, err); err != nil {
 		return egressParts{}, err
 	}
-	p := egressParts{upstream: up, targets: socks.EgressConfig{Targets: rules, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg)}, admin: cfg.Admin.Listen, bench: cfg.Bench, trace: cfg.Trace}
+	targets := socks.EgressConfig{
+		Targets: rules, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg),
+		UDP:  socks.EgressUDP{Off: !cfg.UDP.Serve, Idle: cfg.UDP.Idle},
+		Bind: socks.EgressBind{On: cfg.Bind.Serve, Advertise: cfg.Bind.Advertise, Timeout: cfg.Bind.Timeout},
+	}
+	p := egressParts{upstream: up, targets: targets, admin: cfg.Admin.Listen, bench: cfg.Bench, trace: cfg.Trace}
 	// Making it without serving it is how it checks its settings.
 	u := p.upstream
 	u.Handle = func(context.Context, net.Conn, string) error { return nil }
@@ -45,6 +50,7 @@ func newEgressParts(cfg *configs.Egress) (egressParts, error) {
 // egressSide is an egress whose ports are open.
 type egressSide struct {
 	up    *upstream.Egress
+	socks *socks.Egress
 	admin *admin.Server  // nil: off
 	bench *bench.Service // nil: off
 	trace *traceSide
@@ -58,15 +64,15 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 		e.bench = bench.NewService(log)
 		p.targets.Inside = map[string]func(context.Context) (net.Conn, error){bench.ServiceTarget: e.bench.Open}
 	}
-	targets, err := socks.NewEgress(p.targets)
-	if err != nil {
+	var err error
+	if e.socks, err = socks.NewEgress(p.targets); err != nil {
 		return nil, err
 	}
 	if e.trace, err = openTrace(p.trace, log); err != nil {
 		return nil, err
 	}
 	p.upstream.Session = e.trace.of(p.upstream.Session)
-	p.upstream.Handle = targets.ServeConn
+	p.upstream.Handle = e.socks.ServeConn
 	if e.up, err = upstream.NewEgress(p.upstream); err != nil {
 		e.trace.close()
 		return nil, err
@@ -75,7 +81,7 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 		e.stop(ended())
 		return nil, &portError{"listen", err}
 	}
-	if e.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return e.up.Status() }, Trace: e.trace.hub.Serve, Logger: log}); err != nil {
+	if e.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return sideStatus{e.up.Status(), e.socks.UDP()} }, Trace: e.trace.hub.Serve, Logger: log}); err != nil {
 		e.stop(ended())
 		return nil, err
 	}

@@ -11,6 +11,7 @@ func TestLab(t *testing.T) {
 	t.Run("equal paths", testLabEqual)
 	t.Run("unequal paths", testLabUnequal)
 	t.Run("strangers and replies", testLabEdges)
+	t.Run("datagrams", testLabUDP)
 }
 
 // testLabEqual has two paths bound by source, and most of what befalls paths.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/mpsocks/mpsocks/configs"
 	"github.com/mpsocks/mpsocks/mptcp"
@@ -39,7 +40,7 @@ func autoMemory() int64 {
 
 // sessionConfig maps what both sides may say about sessions. Off is negative
 // on both sides of the mapping.
-func sessionConfig(s configs.Session, memory int64) *mptcp.Config {
+func sessionConfig(s configs.Session, u configs.UDP, memory int64) *mptcp.Config {
 	if memory == 0 {
 		memory = autoMemory()
 	}
@@ -54,6 +55,7 @@ func sessionConfig(s configs.Session, memory int64) *mptcp.Config {
 	return &mptcp.Config{
 		Linger: s.Linger, Congestion: congestion, Scheduler: s.Scheduler,
 		Memory: min(total, sessionMemory), Budget: total,
+		RedundantDatagrams: u.Redundant,
 	}
 }
 
@@ -68,7 +70,7 @@ func clientConfig(c *configs.Client) (upstream.ClientConfig, error) {
 		EgressKey: upstream.PublicKey(c.Egress.Key),
 		Identity:  id,
 		Transport: c.Transport,
-		Session:   sessionConfig(c.Session, c.Memory),
+		Session:   sessionConfig(c.Session, c.UDP.UDP, c.Memory),
 	}
 	for _, p := range c.Paths {
 		u.Paths = append(u.Paths, upstream.PathConfig{
@@ -81,6 +83,8 @@ func clientConfig(c *configs.Client) (upstream.ClientConfig, error) {
 // frontConfig maps the client's file to what programs connect to.
 func frontConfig(c *configs.Client) socks.FrontConfig {
 	f := socks.FrontConfig{Optimistic: c.Socks.Reply == "optimistic", AllowClients: c.Socks.AllowClients}
+	f.UDP = socks.FrontUDP{Off: !c.UDP.Serve, Ports: c.UDP.Ports, Advertise: c.UDP.Advertise, Idle: c.UDP.Idle}
+	f.BindTimeout = maxBind
 	if c.Socks.Users != nil {
 		f.Users = make(map[string]string, len(c.Socks.Users))
 		for name, secret := range c.Socks.Users {
@@ -89,6 +93,9 @@ func frontConfig(c *configs.Client) socks.FrontConfig {
 	}
 	return f
 }
+
+// maxBind is longer than any egress waits for the peer of a BIND.
+const maxBind = 11 * time.Minute
 
 // credential marks a password as one, unless it is marked or a bcrypt hash.
 func credential(secret string) string {
@@ -104,7 +111,7 @@ func egressConfig(e *configs.Egress) (upstream.EgressConfig, error) {
 	if err != nil {
 		return upstream.EgressConfig{}, err
 	}
-	u := upstream.EgressConfig{Listen: e.Listen, QUIC: e.QUIC, Identity: id, Session: sessionConfig(e.Session, e.Memory)}
+	u := upstream.EgressConfig{Listen: e.Listen, QUIC: e.QUIC, Identity: id, Session: sessionConfig(e.Session, e.UDP, e.Memory)}
 	for _, c := range e.Clients {
 		u.Clients = append(u.Clients, upstream.ClientKey{Name: c.Name, Key: upstream.PublicKey(c.Key)})
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -16,6 +18,30 @@ type statusView struct {
 		Streams                      int
 	}
 	Paths []pathView
+	UDP   udpView
+}
+
+// udpView is what was done for UDP ASSOCIATE.
+type udpView struct {
+	Associations int
+	Up, Down     uint64
+	Dropped      map[string]uint64
+}
+
+// String says it in a line; nothing if there was nothing to do.
+func (u udpView) String() string {
+	if u.Associations == 0 && u.Up == 0 && u.Down == 0 && len(u.Dropped) == 0 {
+		return ""
+	}
+	line := fmt.Sprintf("udp   associations %d   datagrams up %d   down %d", u.Associations, u.Up, u.Down)
+	var why []string
+	for _, reason := range slices.Sorted(maps.Keys(u.Dropped)) {
+		why = append(why, fmt.Sprintf("%s %d", dash(reason), u.Dropped[reason]))
+	}
+	if len(why) > 0 {
+		line += "   dropped: " + strings.Join(why, ", ")
+	}
+	return line + "\n"
 }
 
 // pathView is one path in that JSON.
@@ -34,7 +60,8 @@ const roleEgress = "egress"
 // printStatus writes the session on one line and the table of its paths, or what an egress has of its clients.
 func printStatus(w io.Writer, s statusView) error {
 	if s.Role == roleEgress {
-		fmt.Fprintf(w, "egress   %s   clients connected %d   streams %d\n\n", dash(s.Session.State), countClients(s.Paths), s.Session.Streams)
+		fmt.Fprintf(w, "egress   %s   clients connected %d   streams %d\n", dash(s.Session.State), countClients(s.Paths), s.Session.Streams)
+		fmt.Fprintln(w, s.UDP)
 		return printPaths(w, s.Role, s.Paths)
 	}
 	fmt.Fprintf(w, "%s   session %s   id %s   transport %s   streams %d\n",
@@ -42,7 +69,7 @@ func printStatus(w io.Writer, s statusView) error {
 	if s.Session.Reason != "" {
 		fmt.Fprintf(w, "reason: %s\n", dash(s.Session.Reason))
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintln(w, s.UDP)
 	return printPaths(w, s.Role, s.Paths)
 }
 

@@ -51,6 +51,18 @@ func TestPrintDownAndIdle(t *testing.T) {
 	}
 }
 
+func TestPrintUDP(t *testing.T) {
+	for want, u := range map[string]udpView{
+		"": {},
+		"udp   associations 1   datagrams up 2   down 3\n":                                 {Associations: 1, Up: 2, Down: 3},
+		"udp   associations 0   datagrams up 2   down 0   dropped: denied 7, stranger 1\n": {Up: 2, Dropped: map[string]uint64{"stranger": 1, "denied": 7}},
+	} {
+		if got := u.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestPrintEgress(t *testing.T) {
 	rtt := 30.4
 	s := statusView{Role: "egress", Paths: []pathView{

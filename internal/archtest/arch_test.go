@@ -28,7 +28,7 @@ var rooms = []room{
 	{"bench/report", []string{"bench", "bench/decisions"}},
 	{"bench/decisions", nil},
 	{"configs", nil},
-	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/seldom"}},
+	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/udpsock", "internal/seldom"}},
 	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay", "internal/seldom"}},
 
 	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock"}, core...)},
@@ -43,6 +43,7 @@ var rooms = []room{
 	{"mptcp/internal/proto", core},
 
 	{"internal/tcpsock", nil},
+	{"internal/udpsock", nil},
 	{"internal/seldom", nil},
 	{"internal/relay", []string{"internal/tcpsock"}},
 	{"internal/netsim/...", nil},

@@ -109,7 +109,7 @@ func (s *Session) traceAsked(now Instant, sf *Subflow, l load) {
 	if w.hold == holdNone && w.given != 0 && now-w.given >= socketGap {
 		s.traceOn(now, sf, "sched:released", trace.Str("reason", holdSocket.String()), trace.Micros("held_us", now-w.given))
 	}
-	if l.st != nil {
+	if !l.none() {
 		s.traceHold(now, sf, holdNone)
 		w.given = now
 		return
