@@ -412,15 +412,15 @@ func TestUDPIdle(t *testing.T) {
 
 func TestIdleWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start, ended := time.Now(), time.Duration(0)
-		w := watchIdle(time.Minute, func() { ended = time.Since(start) })
+		start, ended := time.Now(), make(chan time.Duration, 1)
+		w := watchIdle(time.Minute, func() { ended <- time.Since(start) })
 		for range 3 {
 			time.Sleep(50 * time.Second)
 			w.touch()
 		}
 		time.Sleep(2 * time.Minute)
-		if want := 3*50*time.Second + time.Minute; ended != want {
-			t.Errorf("ended after %v, want %v", ended, want)
+		if got, want := <-ended, 3*50*time.Second+time.Minute; got != want {
+			t.Errorf("ended after %v, want %v", got, want)
 		}
 		w.stop()
 		w = watchIdle(time.Minute, func() { t.Error("ended after stop") })

@@ -46,16 +46,17 @@ type DatagramCounts struct {
 
 // datagrams is what the streams of a session share.
 type datagrams struct {
-	on     bool
-	bound  int        // octets of buffers, each way
-	ready  streamList // streams with datagrams to send
-	n      int        // datagrams that wait
-	octets int        // in them
-	out    int        // octets of buffers they wait in
-	in     int        // and of those that wait to be read
-	copies seq.Queue[*datagram]
-	live   int // of copies, those that are still wanted
-	count  DatagramCounts
+	on       bool
+	bound    int        // octets of buffers, each way
+	ready    streamList // streams with datagrams to send
+	n        int        // datagrams that wait
+	octets   int        // in them
+	out      int        // octets of buffers they wait in
+	in       int        // and of those that wait to be read
+	copies   seq.Queue[*datagram]
+	live     int  // of copies, those that are still wanted
+	copyNext bool // it is the turn of a copy
+	count    DatagramCounts
 }
 
 func (g *datagrams) init(cfg *Config) {
@@ -200,28 +201,46 @@ func (s *Session) lead(sf *Subflow, n int) {
 	}
 }
 
-// chooseDatagram takes the datagram that sf is to carry: a new one if no other path would deliver what waits sooner, else a copy.
+// chooseDatagram takes the datagram that sf is to carry: new ones and copies in turn. Copies are nearer to being of no use, but must not hold up the
+// new ones while a path finds out how much it carries.
 func (s *Session) chooseDatagram(now Instant, sf *Subflow) *datagram {
 	g := &s.dgrams
 	s.dropStale(now)
 	self := s.view(sf)
-	if st := g.ready.first; st != nil {
-		d := *st.dg.out.At(0)
-		job := sched.Job{Chunk: len(d.buf.B), Backlog: g.octets}
-		if (sched.Earliest{}).Decide(self, s.views, job) == sched.Send { // whatever the policy of streams is
-			s.unqueue(st)
-			if st.dg.out.Len() > 0 {
-				g.ready.rotate(st)
-			}
-			g.count.Sent++
-			d.on |= sf.slot
-			if s.cfg.Redundant && len(d.buf.B) <= redundantMost && len(s.subflows) > 1 {
-				s.copyDatagram(d)
-			}
-			return d // the queue's reference becomes the record's
+	g.copyNext = !g.copyNext
+	if g.copyNext {
+		if d := s.chooseCopy(now, sf, self); d != nil {
+			return d
 		}
+		return s.chooseNew(sf, self)
+	}
+	if d := s.chooseNew(sf, self); d != nil {
+		return d
 	}
 	return s.chooseCopy(now, sf, self)
+}
+
+// chooseNew takes the next datagram if no other path would deliver what waits sooner, whatever the policy for streams is.
+func (s *Session) chooseNew(sf *Subflow, self int) *datagram {
+	g := &s.dgrams
+	st := g.ready.first
+	if st == nil {
+		return nil
+	}
+	d := *st.dg.out.At(0)
+	if (sched.Earliest{}).Decide(self, s.views, sched.Job{Chunk: len(d.buf.B), Backlog: g.octets}) != sched.Send {
+		return nil
+	}
+	s.unqueue(st)
+	if st.dg.out.Len() > 0 {
+		g.ready.rotate(st)
+	}
+	g.count.Sent++
+	d.on |= sf.slot
+	if s.cfg.Redundant && len(d.buf.B) <= redundantMost && len(s.subflows) > 1 {
+		s.copyDatagram(d)
+	}
+	return d // the queue's reference becomes the record's
 }
 
 // dropStale drops what waited too long of the stream whose turn it is.

@@ -373,7 +373,7 @@ func TestDatagramsPathLost(t *testing.T) {
 	}{
 		{"equal", []line{{50, 30 * ms}, {50, 30 * ms}}, 20, 200 * ms, 0, false},
 		// The other path has to find its rate first, which takes longer than copies are fresh.
-		{"unequal", []line{{50, 20 * ms}, {30, 60 * ms}}, 20, 250 * ms, 15, false},
+		{"unequal", []line{{50, 20 * ms}, {30, 60 * ms}}, 20, 250 * ms, 10, false},
 		{"long", []line{{50, 100 * ms}, {50, 100 * ms}}, 20, 350 * ms, 0, false},
 		{"beside bulk", []line{{50, 30 * ms}, {50, 30 * ms}}, 10, 300 * ms, 0, true},
 	} {
