@@ -160,7 +160,7 @@ func TestSchedulers(t *testing.T) {
 		t.Errorf("session.scheduler takes %q, there are %q", got, want)
 	}
 	for _, name := range configs.Schedulers {
-		if c := sessionConfig(configs.Session{Scheduler: name}, 0); c.Scheduler != name {
+		if c := sessionConfig(configs.Session{Scheduler: name}, configs.UDP{}, 0); c.Scheduler != name {
 			t.Errorf("session.scheduler %s became %q", name, c.Scheduler)
 		}
 	}

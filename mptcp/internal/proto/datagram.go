@@ -300,7 +300,7 @@ func (s *Session) chooseCopy(now Instant, sf *Subflow, self int) *datagram {
 			break
 		}
 	}
-	if (sched.Pull{}).Decide(self, s.views, sched.Job{}) != sched.Send { // it is late already: no path needs to be the soonest
+	if sched.Admit(self, s.views) != sched.Send { // it is late already: no path needs to be the soonest
 		return nil
 	}
 	for i := range min(g.copies.Len(), copyScan) {
