@@ -11,7 +11,7 @@ import (
 
 // benchUnits are the units of metrics as benchstat knows or shows them. Its
 // rule is that less is better except for units of something per second.
-var benchUnits = map[string]string{"Mbit/s": "Mbit/s", "ms": "ms", "s/GB": "s/GB", "MB": "MB", "1/s": "conn/s", "": "n"}
+var benchUnits = map[string]string{"Mbit/s": "Mbit/s", "ms": "ms", "s/GB": "s/GB", "µs": "us/conn", "MB": "MB", "1/s": "conn/s", "": "n"}
 
 // WriteBenchfmt writes every run that counts as a line of Go's benchmark format,
 // so that benchstat compares two files.
@@ -24,7 +24,7 @@ func (r *Results) WriteBenchfmt(w io.Writer) error {
 	for _, unit := range []string{"Mbit/s", "conn/s"} {
 		fmt.Fprintf(b, "Unit %s better=higher\n", unit)
 	}
-	for _, unit := range []string{"ms", "s/GB", "MB", "n"} {
+	for _, unit := range []string{"ms", "s/GB", "us/conn", "MB", "n"} {
 		fmt.Fprintf(b, "Unit %s better=lower\n", unit)
 	}
 	for i := range r.Runs {

@@ -36,13 +36,18 @@ const (
 	fewSamples    = 4
 	fewDelta      = 0.10
 	singleDelta   = 0.25
-	smallestTimes = 1.0 // ms: emulated lines are not exact below
+	smallestTimes = 1.0  // ms: lines, emulated ones too, are not exact below
+	smallestLoop  = 0.02 // ms: and without any the clock of goroutines is not
 )
 
 // Compare says what changed from old to new: one change for each metric that
 // both have, in new's order.
 func Compare(old, new *Results) []Change {
 	before, after := old.counted(), new.counted()
+	least := smallestTimes
+	if new.Mode == ModeLoopback {
+		least = smallestLoop
+	}
 	var all []Change
 	for _, s := range new.Summary {
 		o, ok := old.Find(s.Scenario, s.Transport, s.Workload, s.Metric)
@@ -53,7 +58,7 @@ func Compare(old, new *Results) []Change {
 			Scenario: s.Scenario, Transport: s.Transport, Workload: s.Workload, Metric: new.metric(s.Workload, s.Metric), Old: o, New: s,
 		}
 		key := cell{s.Scenario, s.Transport, s.Workload}
-		c.judge(valuesOf(before[key], s.Metric), valuesOf(after[key], s.Metric))
+		c.judge(valuesOf(before[key], s.Metric), valuesOf(after[key], s.Metric), least)
 		all = append(all, c)
 	}
 	return all
@@ -69,8 +74,9 @@ func valuesOf(runs []*Run, metric string) []float64 {
 	return v
 }
 
-// judge compares two samples of a metric.
-func (c *Change) judge(old, new []float64) {
+// judge compares two samples of a metric; times that differ by less than least ms
+// do not count.
+func (c *Change) judge(old, new []float64, least float64) {
 	c.Verdict = Same
 	diff := c.New.Median - c.Old.Median
 	switch {
@@ -80,7 +86,7 @@ func (c *Change) judge(old, new []float64) {
 		c.Delta = math.Copysign(math.Inf(1), diff)
 	}
 	c.P = rankSum(old, new)
-	if !c.beyondNoise(min(len(old), len(new))) || c.Metric.Unit == "ms" && math.Abs(diff) < smallestTimes {
+	if !c.beyondNoise(min(len(old), len(new))) || c.Metric.Unit == "ms" && math.Abs(diff) < least {
 		return
 	}
 	c.Verdict = Worse

@@ -20,6 +20,8 @@ const (
 var usageMetrics = []Metric{
 	{"client_cpu", "processor time of the client per GB", "s/GB", Lower},
 	{"egress_cpu", "processor time of the egress per GB", "s/GB", Lower},
+	{"client_cpu_conn", "processor time of the client per connection", "µs", Lower},
+	{"egress_cpu_conn", "processor time of the egress per connection", "µs", Lower},
 	{"client_rss", "peak memory of the client", "MB", Lower},
 	{"egress_rss", "peak memory of the egress", "MB", Lower},
 }

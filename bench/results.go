@@ -15,6 +15,13 @@ import (
 // the same to programs.
 const Schema = "mpsocks-bench/1"
 
+// What a run measures on.
+const (
+	ModeLab      = "lab"      // emulated paths
+	ModeLive     = "live"     // the user's lines
+	ModeLoopback = "loopback" // no lines at all
+)
+
 // Names of the files that a run leaves in its folder.
 const (
 	ResultsFile = "results.json"
@@ -31,7 +38,7 @@ const (
 // seconds or milliseconds as the names say, rates Mbit/s (10^6) of payload.
 type Results struct {
 	Schema   string    `json:"schema"`
-	Mode     string    `json:"mode"` // "lab" or "live"
+	Mode     string    `json:"mode"` // ModeLab, ModeLive or ModeLoopback
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
 	Complete bool      `json:"complete"` // false: stopped before everything planned was done
@@ -73,7 +80,8 @@ type Host struct {
 	Sysctls    map[string]string `json:"sysctls"`
 }
 
-// Scene is a scenario as it was run. In live mode it is the user's own lines.
+// Scene is a scenario as it was run. In live mode it is the user's own lines,
+// in loopback mode there are none.
 type Scene struct {
 	Name  string  `json:"name"`
 	Title string  `json:"title"`
@@ -90,7 +98,7 @@ type Scene struct {
 // Line is one path of a scenario.
 type Line struct {
 	Name string  `json:"name"`
-	Spec string  `json:"spec"` // in the notation of the path laboratory; empty in live mode
+	Spec string  `json:"spec"` // in the notation of the path laboratory; empty in other modes
 	RTT  float64 `json:"rtt_ms"`
 	Up   LineDir `json:"up"`
 	Down LineDir `json:"down"`

@@ -15,7 +15,7 @@ import (
 // repetition (A B C D A B C D ...), so that what changes slowly on the machine
 // meets all of them alike; every turn has a laboratory and processes of its own.
 type Runner struct {
-	Mode       string // "lab" or "live"
+	Mode       string // ModeLab, ModeLive or ModeLoopback
 	Scenarios  []*Scenario
 	Transports []Transport
 	// Workloads to run; nil means those of the scenario.
@@ -207,7 +207,7 @@ func (r *Runner) newResults(turns []turn) *Results {
 		Settings: Settings{Runs: max(1, r.Runs), Quick: r.Quick, Seed: r.Seed, TimeScale: r.timeScale()},
 		Runs:     []Run{}, Summary: []Summary{}, Benefit: []Benefit{},
 	}
-	if r.Mode == "lab" && !r.Host.Root {
+	if r.Mode == ModeLab && !r.Host.Root {
 		res.Notes = append(res.Notes, "measured without root: the emulator had no real-time priority, so delays are less exact on a busy machine")
 	}
 	scenes, ways, works := map[string]bool{}, map[string]bool{}, map[string]bool{}

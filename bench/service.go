@@ -55,9 +55,7 @@ func (s *Service) Close() error {
 
 // loopbackPair is both ends of a TCP connection that nobody else can have.
 func loopbackPair(ctx context.Context) (near, far net.Conn, err error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	ln, err := ListenLoopback()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,4 +75,12 @@ func loopbackPair(ctx context.Context) (near, far net.Conn, err error) {
 		}
 		_ = far.Close()
 	}
+}
+
+// ListenLoopback opens a port of this machine alone, for plain TCP: Go's listeners
+// speak kernel MPTCP by default, which costs.
+func ListenLoopback() (net.Listener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	return lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 }

@@ -226,6 +226,9 @@ func (run *Run) fill(rec *Record, before, after use) {
 		if rec.Bytes >= 2e6 && cpu > 0 {
 			run.Metrics[p.name+"_cpu"] = round(cpu/(float64(rec.Bytes)/1e9), 3)
 		}
+		if rec.Conns >= 500 && cpu > 0 {
+			run.Metrics[p.name+"_cpu_conn"] = round(1e6*cpu/float64(rec.Conns), 1)
+		}
 		if p.after.Peak > 0 {
 			run.Metrics[p.name+"_rss"] = round(float64(p.after.Peak)/1e6, 2)
 		}

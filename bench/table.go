@@ -17,9 +17,19 @@ var headline = map[string][]string{
 	"page": {"load"}, "burst": {"t_burst"}, "churn": {"rate"}, "failover": {"echo_stall", "bulk_stall", "back_heal"},
 }
 
+// costs are what the table shows besides where nothing but the cost of programs is
+// measured.
+var costs = map[string][]string{
+	"download": {"client_cpu", "egress_cpu", "client_rss", "egress_rss"}, "upload": {"client_cpu", "egress_cpu"},
+	"ttfb": {"p95"}, "churn": {"p95", "client_cpu_conn", "egress_cpu_conn"},
+}
+
 // shown are the metrics of a cell that the table shows, in order.
 func (r *Results) shown(workload string, have []Summary) []Summary {
 	names, known := headline[workload]
+	if r.Mode == ModeLoopback && names != nil {
+		names = slices.Concat(names, costs[workload])
+	}
 	var out []Summary
 	for _, s := range have {
 		if names == nil && (strings.HasPrefix(s.Metric, "t_") || !known) || slices.Contains(names, s.Metric) {

@@ -48,6 +48,7 @@ type Record struct {
 	Series   []Series
 	Marks    []Mark
 	Bytes    int64 // payload moved and verified
+	Conns    int   // connections opened, where that is the work; else 0
 	Notes    []string
 }
 

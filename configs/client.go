@@ -103,7 +103,8 @@ var Schedulers = []string{DefaultScheduler, "minrtt", "blest", "roundrobin", "re
 
 // Admin is the port that status and paths ask.
 type Admin struct {
-	Listen string // empty: off
+	Listen  string // empty: off
+	Profile bool   // serve profiles for `go tool pprof`
 }
 
 // Log says what is logged, and how.
@@ -229,7 +230,7 @@ func adminFields(a *Admin) []field {
 			return
 		}
 		a.Listen = s
-	}}}
+	}}, {name: "profile", set: yesNo(&a.Profile)}}
 }
 
 func logFields(l *Log) []field {

@@ -39,7 +39,7 @@ func facts(r *bench.Results) []fact {
 	if h.Memory > 0 {
 		add("Memory", fmt.Sprintf("%s GiB", short(float64(h.Memory)/(1<<30))))
 	}
-	if r.Mode == "lab" {
+	if r.Mode == bench.ModeLab {
 		add("Emulator", map[bool]string{true: "with real-time priority (root)", false: "without real-time priority (not root)"}[h.Root])
 	}
 	add("Congestion control", h.Congestion)
@@ -59,10 +59,12 @@ func span2(r *bench.Results) string {
 
 func kind(mode string) string {
 	switch mode {
-	case "lab":
+	case bench.ModeLab:
 		return "emulated paths on one machine (bench lab)"
-	case "live":
+	case bench.ModeLive:
 		return "real lines (bench live)"
+	case bench.ModeLoopback:
+		return "this machine's loopback, no lines (bench loopback)"
 	}
 	return mode
 }

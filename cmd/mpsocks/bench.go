@@ -13,16 +13,17 @@ func benchCmd(e env) *cobra.Command {
 		Use:   "bench",
 		Short: "Measure what transports make of network paths",
 		Long: "bench measures our session beside QUIC, the kernel's MPTCP and single-path TCP: on emulated\n" +
-			"paths on this machine (lab) or on your own lines (live), with the same front, the same egress\n" +
-			"and the same work to do.",
+			"paths on this machine (lab), on your own lines (live) or without any line (loopback), with the\n" +
+			"same front, the same egress and the same work to do.",
 		Example: "  mpsocks bench lab --out out            the quick set, kept in the folder out\n" +
 			"  mpsocks bench lab --list               what there is to measure\n" +
 			"  mpsocks bench live -c client.yaml      your own lines\n" +
+			"  mpsocks bench loopback                 what the program itself costs\n" +
 			"  mpsocks bench compare A.json B.json    what changed beyond noise",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(benchLabCmd(e), benchLiveCmd(e), benchReportCmd(e), benchCompareCmd(e))
+	c.AddCommand(benchLabCmd(e), benchLiveCmd(e), benchLoopbackCmd(e), benchSocks5Cmd(e), benchReportCmd(e), benchCompareCmd(e))
 	return withUsageArgs(c)
 }
 

@@ -33,6 +33,10 @@ func TestBenchUsage(t *testing.T) {
 		{"lab --workload dance", "dance"},
 		{"lab --runs 0", "--runs"},
 		{"lab now", "now"},
+		{"loopback --transport pigeon", "pigeon"},
+		{"loopback --workload dance", "dance"},
+		{"loopback --runs 0", "--runs"},
+		{"loopback now", "now"},
 		{"compare one", "arg"},
 		{"report", "arg"},
 	} {

@@ -137,7 +137,7 @@ func labRunner(e env, f benchFlags) (*bench.Runner, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	r.Mode, r.Scenarios, r.Quick = "lab", scenarios, quick
+	r.Mode, r.Scenarios, r.Quick = bench.ModeLab, scenarios, quick
 	if f.trace {
 		if f.out == "" {
 			return nil, usagef("--trace records to the folder of results: give --out too")

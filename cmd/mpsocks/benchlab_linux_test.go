@@ -98,6 +98,43 @@ func TestBenchLabExtras(t *testing.T) {
 	checkRuns(t, dir, "direct", "mptcp-optimistic")
 }
 
+// The same without any line.
+func TestBenchLoopback(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	p := benchProgram(t, "loopback", "--workload", "ttfb", "--runs", "1", "--out", dir)
+	if <-p.done; p.code != exitOK {
+		t.Fatalf("bench loopback ended with %d:\n%s", p.code, p.err)
+	}
+	var names []string
+	for _, tr := range loopbackTransports("") {
+		names = append(names, tr.Name)
+	}
+	res := checkRuns(t, dir, names...)
+	if res.Mode != bench.ModeLoopback || !res.Complete {
+		t.Errorf("results = %+v", res)
+	}
+	checkPage(t, dir, "no lines")
+	for _, run := range res.Runs {
+		switch run.Transport {
+		case "none":
+		case "mptcp":
+			if len(run.Paths) != 2 {
+				t.Errorf("paths = %+v, want two", run.Paths)
+			}
+			fallthrough
+		case "tcp", "quic":
+			if run.Egress.Peak == 0 {
+				t.Errorf("%s: egress %+v", run.Transport, run.Egress)
+			}
+			fallthrough
+		default:
+			if run.Client.Peak == 0 {
+				t.Errorf("%s: client %+v", run.Transport, run.Client)
+			}
+		}
+	}
+}
+
 // Ctrl-C keeps what is done.
 func TestBenchLabInterrupted(t *testing.T) {
 	if err := lab.Available(); err != nil {

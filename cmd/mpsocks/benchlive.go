@@ -79,7 +79,7 @@ func runBenchLive(ctx context.Context, e env, f benchFlags, file string) error {
 		return err
 	}
 	single := l.transport("tcp", "")
-	r.Mode, r.Single, r.Scenarios = "live", &single, []*bench.Scenario{scene}
+	r.Mode, r.Single, r.Scenarios = bench.ModeLive, &single, []*bench.Scenario{scene}
 	r.Site = func(*bench.Scenario, int) (bench.Site, error) { return &liveSite{scene: scene}, nil }
 	return runBench(ctx, e, f, r)
 }

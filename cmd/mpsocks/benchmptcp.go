@@ -25,6 +25,15 @@ func (s *benchStage) countMPTCP() mptcpCounts {
 	return c
 }
 
+// countHostMPTCP reads those of the namespace that this process is in.
+func countHostMPTCP() mptcpCounts {
+	text, err := os.ReadFile("/proc/self/net/netstat")
+	if err != nil {
+		return mptcpCounts{}
+	}
+	return parseMPTCP(string(text))
+}
+
 // parseMPTCP reads the MPTcpExt lines of /proc/net/netstat: one of names, then
 // one of values.
 func parseMPTCP(text string) mptcpCounts {

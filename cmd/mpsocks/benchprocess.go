@@ -127,7 +127,9 @@ func (p *benchProcess) stop() error {
 		return fmt.Errorf("%s ended by itself: %w", p.cmd.Args[len(p.cmd.Args)-3], p.reason())
 	default:
 	}
-	_ = p.cmd.Process.Signal(os.Interrupt) // it may end at this moment
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		_ = p.cmd.Process.Kill() // it ends at this moment, or the system has no such signal
+	}
 	t := time.NewTimer(stopTime)
 	defer t.Stop()
 	select {

@@ -20,7 +20,7 @@ type clientParts struct {
 	front    socks.FrontConfig
 	listen   []string
 	mode     fs.FileMode // of unix sockets
-	admin    string      // empty: no admin port
+	admin    configs.Admin
 	trace    configs.Trace
 }
 
@@ -32,7 +32,7 @@ func newClientParts(cfg *configs.Client) (clientParts, error) {
 	if err != nil {
 		return clientParts{}, err
 	}
-	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, mode: cfg.Socks.SocketMode, admin: cfg.Admin.Listen, trace: cfg.Trace}
+	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, mode: cfg.Socks.SocketMode, admin: cfg.Admin, trace: cfg.Trace}
 	// Making them without serving them is how they check their settings.
 	c, err := upstream.NewClient(p.upstream)
 	if err != nil {
@@ -170,16 +170,16 @@ type sideStatus struct {
 }
 
 // openAdmin opens the admin port, if there is to be one.
-func openAdmin(listen string, cfg admin.Config) (*admin.Server, error) {
-	if listen == "" {
+func openAdmin(cfg configs.Admin, s admin.Config) (*admin.Server, error) {
+	if cfg.Listen == "" {
 		return nil, nil
 	}
-	cfg.Listen = listen
-	s, err := admin.New(cfg)
+	s.Listen, s.Profile = cfg.Listen, cfg.Profile
+	a, err := admin.New(s)
 	if err != nil {
 		return nil, &portError{"admin.listen", err}
 	}
-	return s, nil
+	return a, nil
 }
 
 func closeAdmin(ctx context.Context, s *admin.Server) {

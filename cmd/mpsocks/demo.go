@@ -69,7 +69,7 @@ func runDemo(ctx context.Context, e env, socksAddr, adminAddr string) error {
 	if err != nil {
 		return err
 	}
-	client.listen, client.admin = []string{socksAddr}, adminAddr
+	client.listen, client.admin = []string{socksAddr}, configs.Admin{Listen: adminAddr}
 	client.upstream.Egress = []string{out.up.Addrs()[0].String()}
 	in, err := openClient(client, log.Logger)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 type egressParts struct {
 	upstream upstream.EgressConfig
 	targets  socks.EgressConfig
-	admin    string // empty: no admin port
-	bench    bool   // serve measurements
+	admin    configs.Admin
+	bench    bool // serve measurements
 	trace    configs.Trace
 }
 
@@ -36,7 +36,7 @@ func newEgressParts(cfg *configs.Egress) (egressParts, error) {
 		UDP:  socks.EgressUDP{Off: !cfg.UDP.Serve, Idle: cfg.UDP.Idle},
 		Bind: socks.EgressBind{On: cfg.Bind.Serve, Advertise: cfg.Bind.Advertise, Timeout: cfg.Bind.Timeout},
 	}
-	p := egressParts{upstream: up, targets: targets, admin: cfg.Admin.Listen, bench: cfg.Bench, trace: cfg.Trace}
+	p := egressParts{upstream: up, targets: targets, admin: cfg.Admin, bench: cfg.Bench, trace: cfg.Trace}
 	// Making it without serving it is how it checks its settings.
 	u := p.upstream
 	u.Handle = func(context.Context, net.Conn, string) error { return nil }

@@ -1,7 +1,7 @@
 // Package admin is the port on which a running client or egress says how it
 // does: GET /status and /paths as JSON, /healthz as a word, at a client /proxy.pac,
-// which tells programs how to use it, and /trace, which goes on until the reader has
-// enough.
+// which tells programs how to use it, /trace, which goes on until the reader has
+// enough, and, if it is told to, /debug/pprof/ with profiles for `go tool pprof`.
 //
 // It only reads and has no password, so it listens on loopback alone, and
 // answers only requests that name a loopback host: a web page that has its own
@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"net/url"
 	"sync"
@@ -50,6 +51,9 @@ type Config struct {
 	// Trace writes lines of JSON that the query asks for to w until ctx ends or w
 	// fails. Its error is for the reader. Nil: there is no /trace.
 	Trace func(ctx context.Context, query url.Values, w io.Writer) error
+	// Profile serves /debug/pprof/. Profiles name functions and count what they
+	// cost; while one is taken the program is a little slower.
+	Profile bool
 }
 
 // A Server answers on the admin port from New until Shutdown.
@@ -141,6 +145,12 @@ func (s *Server) handler() http.Handler {
 	}
 	if s.cfg.Trace != nil {
 		mux.HandleFunc("GET /trace", s.trace)
+	}
+	if s.cfg.Profile {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -196,3 +196,26 @@ func TestFetch(t *testing.T) {
 		t.Errorf("Fetch of a closed port = %v, want an error that names it", err)
 	}
 }
+
+// Profiles are there when they are asked for, and only for loopback names.
+func TestProfile(t *testing.T) {
+	on, off := start(t, Config{Status: status, Profile: true}), start(t, Config{Status: status})
+	for _, tc := range []struct {
+		addr, path, host string
+		code             int
+		want             string
+	}{
+		{on, "/debug/pprof/", "", 200, "goroutine"},
+		{on, "/debug/pprof/goroutine?debug=1", "", 200, "admin.TestProfile"},
+		{on, "/debug/pprof/allocs", "", 200, ""},
+		{on, "/debug/pprof/goroutine?debug=1", "rebound.example", 403, "loopback"},
+		{on, "/status", "", 200, "client"},
+		{off, "/debug/pprof/", "", 404, "not found"},
+		{off, "/debug/pprof/goroutine?debug=1", "", 404, "not found"},
+	} {
+		code, body, _ := ask(t, "GET", tc.addr, tc.path, tc.host)
+		if code != tc.code || !strings.Contains(body, tc.want) {
+			t.Errorf("GET %s = %d, %.200q; want %d, %q", tc.path, code, body, tc.code, tc.want)
+		}
+	}
+}
