@@ -33,11 +33,14 @@ type rawConn struct {
 	*net.TCPConn
 	quiet  atomic.Bool // handshake of the egress under way
 	flight bool        // the server's flight has been sent; one goroutine handshakes
+	gather gatherer    // the reader's
 	fresh  atomic.Bool // the client's handshake is over and nothing has come since
 }
 
 func (c *rawConn) Read(b []byte) (int, error) {
+	c.gather.before(c.TCPConn)
 	n, err := c.TCPConn.Read(b)
+	c.gather.after(b[:n], n < len(b))
 	if n > 0 && c.fresh.Load() {
 		c.fresh.Store(false)
 	}

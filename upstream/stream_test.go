@@ -15,6 +15,13 @@ import (
 // streamPair returns both ends of a stream of the "tcp" transport.
 func streamPair(t *testing.T) (client, server *streamConn) {
 	t.Helper()
+	c, s := tcpPair(t)
+	return streamsOver(t, c, s)
+}
+
+// streamsOver is streamPair over two ends of something that carries bytes.
+func streamsOver(t testing.TB, c, s *net.TCPConn) (client, server *streamConn) {
+	t.Helper()
 	ci, ei := newIdentity(t), newIdentity(t)
 	cc, err := clientTLS(ci, ei.Public(), alpnStream)
 	if err != nil {
@@ -24,7 +31,6 @@ func streamPair(t *testing.T) (client, server *streamConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, s := tcpPair(t)
 	done := make(chan served, 1)
 	go func() {
 		conn, err := egressHandshake(context.Background(), s, ec)

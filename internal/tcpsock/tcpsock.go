@@ -93,6 +93,30 @@ func (s *Socket) SetNotSentLowat(bytes int) error {
 	return s.set("notsent lowat", func(fd uintptr) error { return setNotSentLowat(fd, bytes) })
 }
 
+// ReceiveLowat returns a function by which the kernel calls the socket readable
+// only when that many bytes wait to be read, or the connection has ended
+// (SO_RCVLOWAT); 1 is the system's own. A read takes fewer all the same: it is
+// waiting that becomes longer, so bytes must never be more than what is sure to
+// come. Linux takes no more than half of the receive buffer. Linux only.
+//
+// The function allocates nothing, and is not to be called concurrently.
+func (s *Socket) ReceiveLowat() func(bytes int) error {
+	var bytes int
+	var err error
+	set := func(fd uintptr) { err = setReceiveLowat(fd, bytes) }
+	return func(n int) error {
+		if bytes, err = n, errors.ErrUnsupported; s != nil {
+			if gone := s.raw.Control(set); gone != nil {
+				err = gone
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("set tcp receive lowat: %w", err)
+		}
+		return nil
+	}
+}
+
 // SetUserTimeout limits how long sent data may stay unacknowledged before the
 // kernel gives the connection up (RFC 5482); 0 restores the system's limit.
 func (s *Socket) SetUserTimeout(d time.Duration) error {

@@ -37,6 +37,9 @@ func setNotSentLowat(fd uintptr, bytes int) error {
 	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bytes)
 }
 
+// setReceiveLowat is left out: kqueue has its own threshold, which the runtime sets.
+func setReceiveLowat(uintptr, int) error { return errors.ErrUnsupported }
+
 // setUserTimeout uses the time after which a connection that only retransmits
 // is dropped; the system counts it in whole seconds.
 func setUserTimeout(fd uintptr, d time.Duration) error {

@@ -11,6 +11,8 @@ func (s *Socket) info() (Info, bool) { return Info{}, false }
 
 func setNotSentLowat(uintptr, int) error { return errors.ErrUnsupported }
 
+func setReceiveLowat(uintptr, int) error { return errors.ErrUnsupported }
+
 func setUserTimeout(uintptr, time.Duration) error { return errors.ErrUnsupported }
 
 func setMaxPacingRate(uintptr, uint64) error { return errors.ErrUnsupported }

@@ -45,6 +45,7 @@ func TestNilSocket(t *testing.T) {
 	for name, err := range map[string]error{
 		"SetNotSentLowat": s.SetNotSentLowat(1),
 		"SetUserTimeout":  s.SetUserTimeout(time.Second),
+		"SetReceiveLowat": s.ReceiveLowat()(1),
 		"SetCongestion":   s.SetCongestion("reno"),
 		"MaxPacingRate":   s.SetMaxPacingRate(1e6),
 		"SetNoDelay":      s.SetNoDelay(true),
