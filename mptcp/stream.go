@@ -18,6 +18,10 @@ const (
 	smallWrite = 2048
 	// largePiece is what longer writes are cut into: a record's payload.
 	largePiece = 16 << 10
+	// hugePiece is what is read at once from a source that always has that much, and what is handed to a destination at once.
+	hugePiece = 64 << 10
+	// gathered bounds the buffers that are handed over at once.
+	gathered = 16
 	// lingerClose is how long a closed stream may go on without the peer taking any of what is left, before it is reset.
 	lingerClose = time.Minute
 	// lingerLooks is how often that time may begin again because the peer takes some.
@@ -89,21 +93,22 @@ func (st *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: what arrives goes to w in the buffers it came in.
+// WriteTo implements io.WriterTo: what arrives goes to w in the buffers it came in, all that is there at a time. If w can write several at once, by a
+// method WriteBuffers as net.Buffers.WriteTo, it is given them so.
 func (st *Stream) WriteTo(w io.Writer) (total int64, err error) {
 	st.rd.Lock()
 	defer st.rd.Unlock()
+	out := gatherer{to: w, bufs: make([]*bufpool.Buf, 0, gathered)}
 	for {
-		buf, err := st.next()
+		out.bufs, err = st.take(out.bufs[:0], hugePiece)
 		if errors.Is(err, io.EOF) {
 			return total, nil
 		}
 		if err != nil {
 			return total, st.opError("read", err)
 		}
-		n, err := w.Write(buf.B)
-		total += int64(n)
-		buf.Free()
+		n, err := out.flush()
+		total += n
 		if err != nil {
 			return total, err
 		}
@@ -112,6 +117,17 @@ func (st *Stream) WriteTo(w io.Writer) (total int64, err error) {
 
 // next returns the next octets in order, waiting for them if need be; the caller owns the buffer. rd is held.
 func (st *Stream) next() (*bufpool.Buf, error) {
+	var one [1]*bufpool.Buf
+	bufs, err := st.take(one[:0], 1)
+	if err != nil {
+		return nil, err
+	}
+	return bufs[0], nil
+}
+
+// take appends the next octets in order to bufs, waiting for the first of them if need be, and going on while there are less than most; the caller owns
+// the buffers. rd is held.
+func (st *Stream) take(bufs []*bufpool.Buf, most int) ([]*bufpool.Buf, error) {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,23 +135,31 @@ func (st *Stream) next() (*bufpool.Buf, error) {
 		switch {
 		case st.rdClosed:
 			st.dropRest()
-			return nil, net.ErrClosed
+			return bufs, net.ErrClosed
 		case st.rdl.passed:
-			return nil, os.ErrDeadlineExceeded
+			return bufs, os.ErrDeadlineExceeded
 		}
 		if buf := st.rest; buf != nil {
 			st.rest = nil
-			return buf, nil
+			return append(bufs, buf), nil
 		}
-		if buf := st.core.Next(); buf != nil {
-			st.core.Consumed(s.now(), len(buf.B))
+		n := 0
+		for n < most && len(bufs) < max(cap(bufs), 1) {
+			buf := st.core.Next()
+			if buf == nil {
+				break
+			}
+			bufs, n = append(bufs, buf), n+len(buf.B)
+		}
+		if n > 0 {
+			st.core.Consumed(s.now(), n)
 			s.drain()
-			return buf, nil
+			return bufs, nil
 		}
 		if end, code := st.core.ReadErr(); end {
-			return nil, io.EOF
+			return bufs, io.EOF
 		} else if code != proto.CodeNone {
-			return nil, s.streamError(code)
+			return bufs, s.streamError(code)
 		}
 		st.canRead.Wait()
 	}
@@ -247,12 +271,23 @@ func (st *Stream) ReadFrom(r io.Reader) (total int64, err error) {
 			return total, nil
 		case err != nil:
 			return total, err
-		case n == size:
-			size = largePiece
-		case n < smallWrite:
-			size = smallWrite
+		default:
+			size = nextRead(size, n)
 		}
 	}
+}
+
+// nextRead is how much to read after a read of size got n: all that was wanted, and there is more to be had; little, and the source may be idle next.
+func nextRead(size, n int) int {
+	switch {
+	case n == hugePiece, n == largePiece && size == n:
+		return hugePiece
+	case n == size, n >= largePiece:
+		return largePiece
+	case n < smallWrite:
+		return smallWrite
+	}
+	return min(size, largePiece)
 }
 
 // appendRead appends what ReadFrom got; little goes where there is room behind what was written last.

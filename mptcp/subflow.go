@@ -22,6 +22,7 @@ type subflow struct {
 	carrier *Carrier
 	sock    *tcpsock.Socket
 	in      *bufio.Reader
+	head    [wire.HeaderLen]byte // the reader's; here because a local one would be allocated for each record
 	core    *proto.Subflow
 	path    *path // nil on the responder
 	since   time.Time
@@ -48,6 +49,11 @@ const (
 	readAhead = 512
 	// infoEvery is how old the kernel's figures of a busy path may be.
 	infoEvery = 5 * time.Millisecond
+	// batchSpan is how long the path may take for the records that are written in one call, if that is more than one: on a path of many Gbit/s the calls
+	// cost more than anything else, and on others nothing is to be bound before it must.
+	batchSpan = 500 * time.Microsecond
+	// batchMost bounds them, in octets.
+	batchMost = 64 << 10
 )
 
 // newSubflow wraps a carrier before its handshake.
@@ -118,11 +124,11 @@ func (sf *subflow) broke(err error) {
 
 // readRecord reads one record; the options go to opts.
 func (sf *subflow) readRecord(opts []byte) (h wire.Header, payload *bufpool.Buf, err error) {
-	var head [wire.HeaderLen]byte
-	if _, err = io.ReadFull(sf.in, head[:]); err != nil {
+	head := sf.head[:]
+	if _, err = io.ReadFull(sf.in, head); err != nil {
 		return h, nil, err
 	}
-	if h, err = wire.ParseHeader(head[:]); err != nil {
+	if h, err = wire.ParseHeader(head); err != nil {
 		return h, nil, &proto.SubflowError{Reason: option.ReasonMPTCP, What: err.Error()}
 	}
 	if _, err = io.ReadFull(sf.in, opts[:h.OptionLen]); err != nil || h.PayloadLen == 0 {
@@ -151,15 +157,16 @@ func (sf *subflow) handleRecord(opts []byte, h wire.Header, payload *bufpool.Buf
 	return err
 }
 
-// writeRecords sends what the core has for this subflow, one record at a time, chosen when the kernel has room for it.
+// writeRecords sends what the core has for this subflow, chosen when the kernel has room for it: one record at a time, and more on a path that takes no
+// time for them.
 func (sf *subflow) writeRecords(done chan<- struct{}) {
 	defer sf.s.wg.Done()
 	defer close(done)
-	buf := make([]byte, 0, wire.HeaderLen+wire.MaxOptions+16<<10)
+	buf := make([]byte, 0, wire.HeaderLen+wire.MaxOptions+largePiece)
 	for {
 		err := sf.sock.WaitWritable()
 		if err == nil {
-			buf, err = sf.nextRecord(buf[:0])
+			buf, err = sf.nextRecords(buf[:0])
 		}
 		if err == nil && len(buf) > 0 {
 			_, err = sf.carrier.Conn.Write(buf)
@@ -175,15 +182,14 @@ func (sf *subflow) writeRecords(done chan<- struct{}) {
 // errFarewell ends the writer after its last record.
 var errFarewell = errors.New("subflow ended")
 
-// nextRecord waits for something to send.
-func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
+// nextRecords waits for something to send.
+func (sf *subflow) nextRecords(buf []byte) ([]byte, error) {
 	s := sf.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		rec, ok := s.core.PollSend(s.now(), sf.core, buf)
-		if ok {
-			sf.txBytes += uint64(len(rec))
+		if buf = sf.poll(buf); len(buf) > 0 {
+			sf.txBytes += uint64(len(buf))
 			sf.followCongestion() // before the kernel sees that the connection idled
 			if s.core.HandsOver(sf.core) {
 				for _, other := range s.subs {
@@ -191,7 +197,7 @@ func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
 				}
 			}
 			s.arm()
-			return rec, nil
+			return buf, nil
 		}
 		if sf.ended {
 			return buf, errFarewell
@@ -199,6 +205,19 @@ func (sf *subflow) nextRecord(buf []byte) ([]byte, error) {
 		sf.idle = true
 		sf.wake.Wait()
 		sf.idle = false
+	}
+}
+
+// poll appends the record that the subflow is to send now, if there is one, and those after it that its path serialises within batchSpan. mu is held.
+func (sf *subflow) poll(buf []byte) []byte {
+	core, now := sf.s.core, sf.s.now()
+	most := min(int(sf.core.Rate()*batchSpan.Seconds()), batchMost-largePiece)
+	for {
+		rec, ok := core.PollSend(now, sf.core, buf)
+		if !ok || len(rec) > most {
+			return rec
+		}
+		buf = rec
 	}
 }
 

@@ -26,7 +26,7 @@ func (e *Egress) serveSubflow(conn *tls.Conn, c *net.TCPConn, client ClientKey) 
 		return
 	}
 	_ = tcpsock.Of(c).SetNotSentLowat(notSentLowat)
-	err = e.sessions.Handle(e.ctx, &mptcp.Carrier{Conn: conn, TCP: c, Binding: secret}, client.Name)
+	err = e.sessions.Handle(e.ctx, &mptcp.Carrier{Conn: sessionConn{conn}, TCP: c, Binding: secret}, client.Name)
 	if err != nil {
 		// The session has told what matters; what is left is clients that tried
 		// several ways at once.

@@ -206,7 +206,7 @@ func (m *multipath) path(l *line) mptcp.Path {
 		if err != nil {
 			return nil, err
 		}
-		return &mptcp.Carrier{Conn: c.conn, TCP: c.tcp, Binding: c.binding}, nil
+		return &mptcp.Carrier{Conn: sessionConn{c.conn}, TCP: c.tcp, Binding: c.binding}, nil
 	}}
 }
 

@@ -34,6 +34,7 @@ type rawConn struct {
 	quiet  atomic.Bool // handshake of the egress under way
 	flight bool        // the server's flight has been sent; one goroutine handshakes
 	gather gatherer    // the reader's
+	out    together
 	fresh  atomic.Bool // the client's handshake is over and nothing has come since
 }
 
@@ -57,7 +58,7 @@ func (c *rawConn) Write(b []byte) (int, error) {
 	if c.quiet.Load() && !c.admits(b) {
 		return len(b), nil
 	}
-	return c.TCPConn.Write(b)
+	return c.out.write(c.TCPConn, b)
 }
 
 // admits reports whether b, whole records of a handshake, may pass. A server

@@ -149,6 +149,21 @@ func (w *errWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteBuffers writes several buffers, in one call of the system where the
+// destination is a socket. It consumes what it has written, as net.Buffers.WriteTo.
+func (w *errWriter) WriteBuffers(b *net.Buffers) (int64, error) {
+	f := w.w.f
+	f.writing.Store(true)
+	n, err := b.WriteTo(f.dst)
+	f.writing.Store(false)
+	f.steps.Add(1)
+	f.moved += n
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
 // errReader reads the source of a flow for somebody else's ReadFrom: bytes given
 // away are waiting for the destination until more are asked for.
 type errReader struct {

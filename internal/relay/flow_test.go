@@ -125,3 +125,36 @@ func (s *sizes) Read(p []byte) (int, error) {
 	s.give = s.give[1:]
 	return n, nil
 }
+
+// gathering is a source that hands several buffers over at once.
+type gathering struct {
+	net.Conn
+	bufs net.Buffers
+}
+
+func (g gathering) WriteTo(w io.Writer) (int64, error) {
+	return w.(interface {
+		WriteBuffers(*net.Buffers) (int64, error)
+	}).WriteBuffers(&g.bufs)
+}
+
+// Buffers that a source hands over together are counted, and a failure is that of
+// the destination.
+func TestWriteBuffers(t *testing.T) {
+	boom := errors.New("boom")
+	for _, tc := range []struct {
+		accept int
+		moved  int64
+		fails  bool
+	}{{100, 6, false}, {4, 4, true}} {
+		f := &flow{src: gathering{bufs: net.Buffers{[]byte("abc"), []byte("def")}}, dst: &script{accept: tc.accept, werr: boom}}
+		err := f.copy()
+		var failure *sideError
+		if f.moved != tc.moved || errors.Is(err, boom) != tc.fails || tc.fails && (!errors.As(err, &failure) || !failure.write) {
+			t.Errorf("a destination that takes %d: %d moved, %v", tc.accept, f.moved, err)
+		}
+		if f.steps.Load() == 0 || f.writing.Load() {
+			t.Errorf("a destination that takes %d: %d steps, writing %v", tc.accept, f.steps.Load(), f.writing.Load())
+		}
+	}
+}
