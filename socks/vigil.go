@@ -35,6 +35,9 @@ const (
 	vigilRead = 2 << 10
 )
 
+// vigilBuffers are for what lasts as long as it takes to connect.
+var vigilBuffers = sync.Pool{New: func() any { b := make([]byte, vigilRead); return &b }}
+
 // errClientGone is the cause with which a vigil cancels.
 var errClientGone = errors.New("client has gone away")
 
@@ -51,10 +54,11 @@ func keepVigil(conn net.Conn, early []byte, endIsGone bool, gone context.CancelC
 
 func (v *vigil) watch() {
 	defer close(v.done)
-	buf := make([]byte, vigilRead)
+	buf := vigilBuffers.Get().(*[]byte)
+	defer vigilBuffers.Put(buf)
 	for {
-		n, err := v.conn.Read(buf)
-		full := v.keep(buf[:n])
+		n, err := v.conn.Read(*buf)
+		full := v.keep((*buf)[:n])
 		switch {
 		case err == nil && !full:
 			continue

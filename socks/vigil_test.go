@@ -124,3 +124,13 @@ func TestVigilIsBounded(t *testing.T) {
 	}
 	<-sent
 }
+
+// BenchmarkVigil is what a connection pays for being watched while another one is made.
+func BenchmarkVigil(b *testing.B) {
+	_, c := tcpPair(b)
+	_ = c.SetDeadline(time.Time{})
+	b.ReportAllocs()
+	for b.Loop() {
+		keepVigil(c, nil, true, func(error) {}).end()
+	}
+}
