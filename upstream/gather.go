@@ -13,6 +13,10 @@ const (
 	// gatherLeast is what must be missing of a record: less comes with the next
 	// segment anyway.
 	gatherLeast = 1500
+	// gatherFew is what a read gets at most where waking is most of its cost. A line
+	// that brings more at a time is fast, and telling the kernel anything costs more
+	// there than it saves.
+	gatherFew = 4 << 10
 )
 
 // framing follows TLS records through the bytes of a connection (RFC 8446, 5.1).
@@ -45,10 +49,10 @@ func (f *framing) advance(b []byte) {
 // times a record, and that is most of what such a transfer costs.
 type gatherer struct {
 	framing
-	seen    int // bytes so far, up to gatherAfter
-	drained bool
-	lowat   int // what the kernel has been told; 0: nothing yet, -1: there is no such thing
-	set     func(bytes int) error
+	seen  int  // bytes so far, up to gatherAfter
+	few   bool // the last read got little, and all there was
+	lowat int  // what the kernel has been told; 0: nothing yet, -1: there is no such thing
+	set   func(bytes int) error
 }
 
 // before is called before each read. What the kernel waits for is never more
@@ -80,19 +84,20 @@ func (g *gatherer) begin(c *net.TCPConn) {
 }
 
 // want is what the kernel should wait for, and whether that is worth telling it.
-// More than before is only worth it when the next read is going to wait.
+// More than before is only worth it on a line that brings little at a time, when
+// the next read is going to wait.
 func (g *gatherer) want() (bytes int, change bool) {
 	bytes = 1
 	if g.rest >= gatherLeast {
 		bytes = g.rest
 	}
-	return bytes, g.lowat >= 1 && (bytes < g.lowat || bytes > g.lowat && g.drained)
+	return bytes, g.lowat >= 1 && (bytes < g.lowat || bytes > g.lowat && g.few)
 }
 
 // after takes in what was read, and whether that was all there was.
 func (g *gatherer) after(b []byte, drained bool) {
 	g.advance(b)
-	g.drained = drained
+	g.few = drained && len(b) <= gatherFew
 	if g.seen < gatherAfter {
 		g.seen += len(b)
 	}

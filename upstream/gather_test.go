@@ -35,15 +35,15 @@ func TestFraming(t *testing.T) {
 // and is not raised for nothing.
 func TestGatherWants(t *testing.T) {
 	for _, tc := range []struct {
-		name    string
-		lowat   int
-		rest    int
-		drained bool
-		want    int
-		change  bool
+		name   string
+		lowat  int
+		rest   int
+		few    bool
+		want   int
+		change bool
 	}{
 		{"the rest of a record", 1, 9000, true, 9000, true},
-		{"more may be there at once", 1, 9000, false, 9000, false},
+		{"the last read got much, or left some", 1, 9000, false, 9000, false},
 		{"a little is missing", 1, gatherLeast - 1, true, 1, false},
 		{"a little is missing, and it was more", 9000, 100, false, 1, true},
 		{"the record is complete", 9000, 0, false, 1, true},
@@ -51,9 +51,24 @@ func TestGatherWants(t *testing.T) {
 		{"the same", 9000, 9000, true, 9000, false},
 		{"no such thing", -1, 9000, true, 9000, false},
 	} {
-		g := gatherer{framing: framing{rest: tc.rest}, lowat: tc.lowat, drained: tc.drained}
+		g := gatherer{framing: framing{rest: tc.rest}, lowat: tc.lowat, few: tc.few}
 		if got, change := g.want(); change != tc.change || change && got != tc.want {
 			t.Errorf("%s: %d, %v; want %d, %v", tc.name, got, change, tc.want, tc.change)
+		}
+	}
+}
+
+// A read tells what the next may expect.
+func TestGatherFew(t *testing.T) {
+	for _, tc := range []struct {
+		got     int
+		drained bool
+		few     bool
+	}{{1448, true, true}, {1448, false, false}, {gatherFew, true, true}, {gatherFew + 1, true, false}, {0, true, true}} {
+		var g gatherer
+		g.after(make([]byte, tc.got), tc.drained)
+		if g.few != tc.few || g.seen != tc.got {
+			t.Errorf("after %d bytes, drained %v: few %v, seen %d", tc.got, tc.drained, g.few, g.seen)
 		}
 	}
 }
