@@ -2,6 +2,7 @@ package key
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/mpsocks/mpsocks/mptcp/option"
@@ -64,5 +65,25 @@ func TestTokensOfVersions(t *testing.T) {
 	_, t0, err0 := table.Allocate(option.V0)
 	if err1 != nil || err0 != nil || t1 != 0x55c53f5d || t0 != 0x0ca2eadb {
 		t.Errorf("tokens = %#x, %v and %#x, %v", t1, err1, t0, err0)
+	}
+}
+
+// 100,000 sessions: by chance some tokens would be the same (69 % for at least two), and none are.
+func TestTokensOfManySessions(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	table := NewTokens(rng.Uint64)
+	tokens, keys := make(map[Token]bool), make(map[Key]bool)
+	for range 100_000 {
+		k, token, err := table.Allocate(option.V1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tokens[token] || keys[k] {
+			t.Fatalf("session %d has a token or a key that another has", len(keys)+1)
+		}
+		tokens[token], keys[k] = true, true
+	}
+	if table.Len() != 100_000 {
+		t.Errorf("%d live tokens, want 100000", table.Len())
 	}
 }

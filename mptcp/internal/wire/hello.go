@@ -10,6 +10,12 @@ const HelloVersion = 1
 // FeatureDatagrams in Hello.Features: the sender understands Datagram.
 const FeatureDatagrams = 1 << 0
 
+// FeaturePaths in Hello.Features: the sender understands Paths.
+const FeaturePaths = 1 << 1
+
+// FeatureMerge in Hello.Features: on a flow whose MP_CAPABLE the responder has answered, MP_JOIN_CAP or MP_JOIN may come in place of the third record.
+const FeatureMerge = 1 << 2
+
 // Hello goes with MP_CAPABLE both ways and says what the session needs to know before its first stream.
 type Hello struct {
 	// Version is the highest version of the private options the sender speaks; in the answer, the one chosen. It stands where the

@@ -15,9 +15,10 @@ const (
 	PrivStream        Private = 0x0 // id(4): what follows in this record is about stream id
 	PrivCredit        Private = 0x1 // dsn(8): right edge of the stream's receive window, absolute; flag 0x01: told for the first time, answer
 	PrivSessionCredit Private = 0x2 // limit(8): octets of all streams together the peer may have sent
-	PrivStreamsCredit Private = 0x3 // limit(4): how many streams the peer may have opened
+	PrivStreamsCredit Private = 0x3 // limit(4): how many streams the peer may have opened; flag 0x01: it should open no more, but start another session
 	PrivRanges        Private = 0x4 // up to MaxRanges x {start dsn(8), length(4)}: received above the DATA_ACK
 	PrivProbe         Private = 0x5 // id(4): report at once
+	PrivExtended      Private = 0x6 // the flags are the number of one of the extended options; see JoinCap
 	PrivReport        Private = 0x7 // records(8), delay(4): records received on this subflow; microseconds since the last that wants an answer
 	PrivStatus        Private = 0x8 // no value beyond flags: address id (1), state (1), 2 zero: how I see that subflow
 	PrivReset         Private = 0x9 // code(4): goes with DATA_FIN: the stream ends there in an abort; flag 0x01: both ways
@@ -25,6 +26,7 @@ const (
 	PrivHello         Private = 0xb // see Hello
 	PrivGone          Private = 0xc // no value: stream unknown or finished here, forget it
 	PrivDatagram      Private = 0xe // seq(8): the record's payload is that datagram of the stream
+	PrivPaths         Private = 0xf // version(1), up to MaxPathIDs x address id(1): see Paths
 	PrivOverflow      Private = 0xd // no value; flag 0x01: new octets go over this subflow only while better ones are full; without: no longer
 )
 
@@ -56,7 +58,16 @@ func TypeOf(b []byte) (p Private, known bool, err error) {
 		}
 		return p, true, nil
 	}
+	if p == PrivPaths {
+		if !pathsFit(len(b)) {
+			return p, true, fmt.Errorf("paths option of %d octets: %w", len(b), ErrMalformed)
+		}
+		return p, true, nil
+	}
 	want := lengthOf(p)
+	if p == PrivExtended {
+		want = extendedLen(b[3])
+	}
 	if want == 0 {
 		return p, false, nil
 	}
@@ -87,13 +98,25 @@ func head(b []byte, p Private, flags byte) []byte {
 	return append(b, kindMPTCP, byte(lengthOf(p)), subtypePrivate|byte(p), flags)
 }
 
-// Append32 appends a private option whose value is one 32-bit number: Stream, StreamsCredit, Probe, Reset, Stop.
+// Append32 appends a private option whose value is one 32-bit number: Stream, Probe, Stop.
 func Append32(b []byte, p Private, v uint32) []byte {
 	return binary.BigEndian.AppendUint32(head(b, p, 0), v)
 }
 
 // Value32 returns the value of an option written by Append32 and checked by TypeOf.
 func Value32(b []byte) uint32 { return binary.BigEndian.Uint32(b[4:]) }
+
+// StreamsLast is the flag of a StreamsCredit option whose sender is about to go.
+const StreamsLast = 0x01
+
+// AppendStreamsCredit appends a StreamsCredit option.
+func AppendStreamsCredit(b []byte, limit uint32, last bool) []byte {
+	var flags byte
+	if last {
+		flags = StreamsLast
+	}
+	return binary.BigEndian.AppendUint32(head(b, PrivStreamsCredit, flags), limit)
+}
 
 // ResetBoth is the flag of a Reset option that ends the stream's other direction too.
 const ResetBoth = 0x01
