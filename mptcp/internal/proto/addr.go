@@ -2,6 +2,7 @@ package proto
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/key"
@@ -185,20 +186,15 @@ func (a *addressBook) handleRemove(s *Session, in *incoming, b []byte) error {
 	}
 	in.elicits = true
 	for _, id := range o.IDs {
-		for i := 0; i < len(a.theirs); i++ {
-			if a.theirs[i].ID == id {
-				a.theirs = append(a.theirs[:i], a.theirs[i+1:]...)
-				i--
-			}
-		}
+		a.theirs = slices.DeleteFunc(a.theirs, func(t Address) bool { return t.ID == id })
 		for _, sf := range s.subflows {
 			if sf.peerAddrID == id {
 				// What is unanswered will tell, too; and a peer that never answers must not make the list of it grow.
 				sf.out.probeDue = sf.out.probeDue || sf.out.sent.Len() == 0
 				s.trace(in.now, "path:address_withdrawn", trace.Num("addr_id", id))
+				s.emit(Event{Kind: EventWithdrawn, Subflow: sf})
 			}
 		}
 	}
-	s.emit(Event{Kind: EventAddress})
 	return nil
 }

@@ -46,7 +46,7 @@ func TestAnnounceAndWithdraw(t *testing.T) {
 	}
 	d.sides[egress].Withdraw(5)
 	d.settle()
-	if got := d.sides[client].Addresses(); len(got) != 0 || !slices.Contains(d.events(client), "address") {
+	if got := d.sides[client].Addresses(); len(got) != 0 {
 		t.Errorf("Addresses() after Withdraw = %v", got)
 	}
 }
@@ -72,6 +72,50 @@ func TestAnnouncementsAreRepeated(t *testing.T) {
 	}
 	if want := []time.Duration{0, second, 3 * second, 7 * second}; !slices.Equal(at, want) {
 		t.Errorf("announced after %v, want %v", at, want)
+	}
+}
+
+// TestEchoLost: an announcement is repeated when its echo is lost, and no more once one has come; the other side learns of it once.
+func TestEchoLost(t *testing.T) {
+	d := onePath(t, func(c *Config) { c.KeepAlive = -1 })
+	e, c := d.sides[egress], d.sides[client]
+	e.Announce(d.now, Address{ID: 5, Addr: addr4(1)})
+	said, learnt, echoes := 0, 0, 0
+	for start := d.now; d.now < start+time.Minute; d.now += 100 * ms {
+		e.HandleTimer(d.now)
+		for _, rec := range d.poll(egress, 0) {
+			if strings.Contains(d.text(egress, rec), "ADD_ADDR") {
+				said++
+				if err := announced(d, Address{ID: 5, Addr: addr4(1)}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, name := range d.events(client) {
+			if name == "address" {
+				learnt++
+			}
+		}
+		c.HandleTimer(d.now)
+		for _, rec := range d.poll(client, 0) {
+			if !strings.Contains(d.text(client, rec), "ADD_ADDR") {
+				continue
+			}
+			if echoes++; echoes == 1 {
+				continue // lost
+			}
+			echo := announce(e.cfg.Secret, Address{ID: 5, Addr: addr4(1)})
+			echo.Echo = true
+			if err := d.give(egress, 0, echo.Append(nil), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if said != 2 || echoes != 2 || learnt != 1 {
+		t.Errorf("announced %d times, echoed %d times, learnt %d times; want 2, 2 and 1", said, echoes, learnt)
+	}
+	if n := len(e.addrs.ours); n != 0 {
+		t.Errorf("%d announcements are kept after the echo", n)
 	}
 }
 
@@ -139,8 +183,18 @@ func TestRemoveAddrProbes(t *testing.T) {
 	d := onePath(t)
 	d.paths[0][client].peerAddrID = 3
 	d.rest()
+	d.events(client)
 	if err := d.give(client, 0, option.RemoveAddr{IDs: []byte{200, 3}}.Append(nil), nil); err != nil {
 		t.Fatal(err)
+	}
+	withdrawn := 0
+	for _, e := range d.sides[client].Events() {
+		if e.Kind == EventWithdrawn && e.Subflow == d.paths[0][client] {
+			withdrawn++
+		}
+	}
+	if withdrawn != 1 {
+		t.Errorf("REMOVE_ADDR of a path in use is told of %d times, want once", withdrawn)
 	}
 	if recs := d.poll(client, 0); len(recs) != 1 || !strings.Contains(d.text(client, recs[0]), "probe") {
 		t.Errorf("%d records after REMOVE_ADDR of a path in use", len(recs))

@@ -18,6 +18,7 @@ func TestColdStart(t *testing.T) {
 		{"50M/20ms+10M/80ms", []line{{50, 20 * ms}, {10, 80 * ms}}, 3 * time.Second, 0.93},
 		{"100M/10ms+20M/100ms", []line{{100, 10 * ms}, {20, 100 * ms}}, 3 * time.Second, 0.93},
 		{"8M/40ms+8M/400ms", []line{{8, 40 * ms}, {8, 400 * ms}}, 7 * time.Second, 0.76},
+		{"3.4M/292ms+70.6M/317ms", []line{{3.4, 292 * ms}, {70.6, 317 * ms}}, 6 * time.Second, 0.52},
 		{"30M/600ms+6M/50ms", []line{{30, 600 * ms}, {6, 50 * ms}}, 7 * time.Second, 0.33},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -24,12 +24,16 @@ func (c Congestion) String() string {
 // losses watches whether a path loses packets although its queue is short.
 type losses struct {
 	looked        bool
+	longest       time.Duration // the kernel's round trip lately: what it says when it tells of a loss may be younger than the loss
+	longestAt     Instant
 	resent, acked uint64  // the kernel's counters when last looked at
 	at            Instant // the last loss
+	full          Instant // the last one that a queue explains; zero: none yet
 	score         float64 // losses while the queue was short, older ones fading
 	since         uint64  // octets acknowledged since the last loss of any kind
 	kind          Congestion
 	returns       int // times that it seemed over
+	share         lossShare
 }
 
 const (
@@ -37,14 +41,20 @@ const (
 	lossEnough   = 2.5            // score: in the long run one lost packet in 1,200
 	lossOnce     = 0.9            // score on a path whose round trip is longTrip or more: there loss-based control takes many seconds to recover from each
 	longTrip     = 60 * time.Millisecond
+	longestTrips = 2                    // how many round trips the longest one is remembered
+	repairSpans  = 4                    // round trips that the repair of what a queue did not hold may take
 	lossOver     = 32 << 20             // octets without a loss until the path counts as clean again; twice that each time it was wrong
 	lossReturns  = 5                    // doublings
 	queueIsShort = 4                    // a fourth of the lowest round-trip time,
 	shortQueue   = 2 * time.Millisecond // and this, is what a short queue may add
 )
 
-// look takes in the kernel's counters; quiet says that packets do not wait in a queue.
-func (l *losses) look(now Instant, info PathInfo, span Instant, quiet bool) {
+// look takes in what the kernel knows; a round trip of more than short means that packets wait in a queue. span is the path's round trip, queues included.
+func (l *losses) look(now Instant, info PathInfo, span, short time.Duration) {
+	if info.RTT >= l.longest || now-l.longestAt > longestTrips*span {
+		l.longest, l.longestAt = info.RTT, now
+	}
+	quiet := l.longest <= short
 	if !l.looked || info.Resent < l.resent || info.Acked < l.acked {
 		l.looked, l.resent, l.acked = true, info.Resent, info.Acked
 		return
@@ -56,10 +66,12 @@ func (l *losses) look(now Instant, info PathInfo, span Instant, quiet bool) {
 	switch {
 	case resent > 0 && now-l.at >= span: // what is lost within a round trip is one event: a queue that overflowed loses many
 		l.at, l.since = now, 0
-		if quiet {
-			l.score++
-		} else {
+		switch {
+		case !quiet:
+			l.full = now
 			l.score /= 2
+		case l.full == 0 || now-l.full >= repairSpans*span: // until then it may be one of those
+			l.score++
 		}
 	case resent > 0:
 		l.since = 0
@@ -101,8 +113,8 @@ func (r *rest) send(now Instant, n, inFlight int, window float64, rtt time.Durat
 	if inFlight == 0 {
 		r.resting = r.resting || now-r.last >= restAfter && window >= restWindow
 		r.busy = now
-	} else if now-r.busy >= max(busyFor, 4*rtt) {
-		r.resting = false
+	} else if busy, long := now-r.busy, max(busyFor, 4*rtt); busy >= 2*long || busy >= long && window >= restWindow {
+		r.resting = false // not while that control has the window closed, to measure the round trip: the other one would begin with that
 	}
 	if n > 0 {
 		r.last = now

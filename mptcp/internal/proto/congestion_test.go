@@ -21,7 +21,11 @@ func (p *lossyPath) carry(segments, nth int, quiet bool) {
 		}
 		if i%20 == 0 {
 			p.now += 5 * time.Millisecond
-			p.l.look(p.now, p.k, 30*time.Millisecond, quiet)
+			p.k.RTT = 30 * time.Millisecond
+			if !quiet {
+				p.k.RTT *= 2
+			}
+			p.l.look(p.now, p.k, p.k.RTT, 35*time.Millisecond)
 		}
 	}
 }
@@ -55,10 +59,35 @@ func TestCongestionBurst(t *testing.T) {
 	for range 5 {
 		p.k.Resent += 50
 		p.now += 5 * time.Millisecond
-		p.l.look(p.now, p.k, 30*time.Millisecond, true)
+		p.k.RTT = 30 * time.Millisecond
+		p.l.look(p.now, p.k, p.k.RTT, 35*time.Millisecond)
 	}
 	if p.l.kind != LossBased {
 		t.Errorf("%v after one burst (score %.2f)", p.l.kind, p.l.score)
+	}
+}
+
+// What a queue did not hold is sent again over some round trips, when the queue may be short again.
+func TestCongestionRepair(t *testing.T) {
+	const trip = 400 * time.Millisecond
+	l, k, now := losses{}, PathInfo{}, time.Second
+	look := func(resent uint64, after, rtt time.Duration) {
+		k.Resent += resent
+		k.Acked += segment
+		k.RTT = rtt
+		now += after
+		l.look(now, k, trip, trip*5/4)
+	}
+	look(0, 0, trip)
+	look(0, trip, 2*trip)
+	look(40, trip, trip) // told of late: the queue is short again
+	look(20, trip, trip)
+	look(10, trip, trip)
+	if look(5, trip, trip); l.kind != LossBased {
+		t.Errorf("%v after the repair of what a queue did not hold (score %.2f)", l.kind, l.score)
+	}
+	if look(1, 2*trip, trip); l.kind != RateBased {
+		t.Errorf("%v after a loss that nothing explains on a path of %v (score %.2f)", l.kind, trip, l.score)
 	}
 }
 
@@ -86,7 +115,7 @@ func TestCongestionCountersGoBack(t *testing.T) {
 	p := lossyPath{now: time.Second}
 	p.carry(1000, 0, true)
 	p.k = PathInfo{Acked: 5, Resent: 0}
-	p.l.look(p.now+time.Second, p.k, 30*time.Millisecond, true)
+	p.l.look(p.now+time.Second, p.k, p.k.RTT, 35*time.Millisecond)
 	if p.l.since > lossOver || p.l.score != 0 {
 		t.Errorf("since %d, score %v", p.l.since, p.l.score)
 	}

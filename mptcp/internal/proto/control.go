@@ -12,7 +12,9 @@ import (
 
 const (
 	// stateRoom is the option room that a stream's state needs: Stream, Credit or Stop, DATA_ACK, Ranges.
-	stateRoom = 8 + 12 + 12 + 4 + 12*wire.MaxRanges
+	stateRoom = 8 + 12 + 12 + 4 + 12*wire.MaxRanges + pathsRoom
+	// pathsRoom is that of its paths.
+	pathsRoom = 5 + wire.MaxPathIDs
 	// maxGone bounds the streams a subflow owes a Gone for. A peer that speaks of more finished streams and takes no answer is not one of ours.
 	maxGone = 4096
 	// maxUnreported bounds the records a subflow remembers until they are reported. Data has its own, far lower limits; the rest are answers.
@@ -29,6 +31,7 @@ const (
 type sessionControl struct {
 	sessionCredit bool
 	streamsCredit bool
+	leaving       bool // goes with streamsCredit, and stays
 }
 
 // appendControl writes what is not about a stream's data and reports whether it wants an answer.
@@ -47,6 +50,11 @@ func (s *Session) appendControl(now Instant, sf *Subflow, b *wire.Builder) (elic
 	if sf.spill {
 		sf.spill = false
 		b.Buf = wire.AppendOverflow(b.Buf, sf.role == sched.Secondary)
+		elicits = true
+	}
+	if sf.terms.due {
+		sf.terms.due = false
+		b.Buf = sf.terms.own.Append(b.Buf)
 		elicits = true
 	}
 	if sf == s.best() {
@@ -72,14 +80,14 @@ func (s *Session) appendSessionControl(now Instant, b *wire.Builder) (elicits bo
 	}
 	if s.ctl.streamsCredit {
 		s.ctl.streamsCredit, elicits = false, true
-		b.Buf = wire.Append32(b.Buf, wire.PrivStreamsCredit, s.ids.peerMay)
+		b.Buf = wire.AppendStreamsCredit(b.Buf, s.ids.peerMay, s.ctl.leaving)
 	}
 	return s.addrs.append(s, now, b) || elicits
 }
 
 // hasControl reports whether appendControl would write anything.
 func (s *Session) hasControl(sf *Subflow) bool {
-	if sf.out.probeDue || sf.prio || sf.spill || len(sf.out.status) > 0 || len(sf.in.gone) > 0 {
+	if sf.out.probeDue || sf.prio || sf.spill || sf.terms.due || len(sf.out.status) > 0 || len(sf.in.gone) > 0 {
 		return true
 	}
 	return (s.ctl.sessionCredit || s.ctl.streamsCredit || s.addrs.due()) && sf == s.best()
@@ -114,6 +122,7 @@ func (s *Session) appendAcks(sf *Subflow, b *wire.Builder, data *Stream) (elicit
 			break
 		}
 		b.Buf = wire.Append32(b.Buf, wire.PrivStream, uint32(st.id))
+		elicits = s.appendPaths(sf, st, b, false) || elicits
 		elicits = s.appendStreamState(sf, st, b) || elicits
 		b.Buf = option.DSS{HasAck: true, Ack64: true, DataACK: uint64(st.rcvAck())}.Append(b.Buf)
 	}
@@ -180,10 +189,12 @@ func (s *Session) elicited(now Instant, sf *Subflow) {
 // resendControl has everything told again that may have been lost with a subflow that is gone or silent.
 func (s *Session) resendControl() {
 	s.ctl.sessionCredit = s.ctl.sessionCredit || s.rcv.limit != s.cfg.Local.SessionCredit
-	s.ctl.streamsCredit = s.ctl.streamsCredit || s.ids.peerMay != s.cfg.Local.MaxStreams
+	s.ctl.streamsCredit = s.ctl.streamsCredit || s.ctl.leaving || s.ids.peerMay != s.cfg.Local.MaxStreams
 	for st := s.all.first; st != nil; st = s.all.after(st) {
 		if st.untold() {
 			st.in.stopSent, st.in.credit = false, true
+			s.ackOnBest(st)
+		} else if st.untoldPaths() {
 			s.ackOnBest(st)
 		}
 	}

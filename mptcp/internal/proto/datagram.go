@@ -206,29 +206,34 @@ func (s *Session) lead(sf *Subflow, n int) {
 func (s *Session) chooseDatagram(now Instant, sf *Subflow) *datagram {
 	g := &s.dgrams
 	s.dropStale(now)
-	self := s.view(sf)
 	g.copyNext = !g.copyNext
 	if g.copyNext {
-		if d := s.chooseCopy(now, sf, self); d != nil {
+		if d := s.chooseCopy(now, sf); d != nil {
 			return d
 		}
-		return s.chooseNew(sf, self)
+		return s.chooseNew(now, sf)
 	}
-	if d := s.chooseNew(sf, self); d != nil {
+	if d := s.chooseNew(now, sf); d != nil {
 		return d
 	}
-	return s.chooseCopy(now, sf, self)
+	return s.chooseCopy(now, sf)
 }
 
 // chooseNew takes the next datagram if no other path would deliver what waits sooner, whatever the policy for streams is.
-func (s *Session) chooseNew(sf *Subflow, self int) *datagram {
+func (s *Session) chooseNew(now Instant, sf *Subflow) *datagram {
 	g := &s.dgrams
-	st := g.ready.first
+	st := s.readyFor(now, sf)
 	if st == nil {
 		return nil
 	}
 	d := *st.dg.out.At(0)
-	if (sched.Earliest{}).Decide(self, s.views, sched.Job{Chunk: len(d.buf.B), Backlog: g.octets}) != sched.Send {
+	verdict, job := sched.Send, sched.Job{Chunk: len(d.buf.B), Backlog: g.octets}
+	if st.lane == &s.snd.main {
+		verdict = (sched.Earliest{}).Decide(s.view(sf), s.views, job)
+	} else {
+		s.within(st.lane, func() { verdict = (sched.Earliest{}).Decide(s.view(sf), s.views, job) })
+	}
+	if verdict != sched.Send {
 		return nil
 	}
 	s.unqueue(st)
@@ -237,10 +242,32 @@ func (s *Session) chooseNew(sf *Subflow, self int) *datagram {
 	}
 	g.count.Sent++
 	d.on |= sf.slot
-	if s.cfg.Redundant && len(d.buf.B) <= redundantMost && len(s.subflows) > 1 {
+	if (s.twice && len(d.buf.B) <= redundantMost || st.lane.set.Redundant) && len(s.subflows) > 1 {
 		s.copyDatagram(d)
 	}
 	return d // the queue's reference becomes the record's
+}
+
+// readyFor returns the first stream with a datagram that sf may carry; those on the way there that wait too long for their paths go.
+func (s *Session) readyFor(now Instant, sf *Subflow) *Stream {
+	g := &s.dgrams
+	st := g.ready.first
+	if st == nil || len(s.snd.lanes) == 0 {
+		return st
+	}
+	age := s.datagramAge()
+	for n := 0; st != nil && n < copyScan; n++ {
+		next := g.ready.after(st)
+		for st.dg.out.Len() > 0 && now-(*st.dg.out.At(0)).since > age {
+			s.unqueue(st).release()
+			g.count.Stale++
+		}
+		if st.dg.out.Len() > 0 && st.lane.admits(sf) {
+			return st
+		}
+		st = next
+	}
+	return nil
 }
 
 // dropStale drops what waited too long of the stream whose turn it is.
@@ -292,7 +319,7 @@ func (s *Session) copyDatagrams(now Instant, sf *Subflow) {
 }
 
 // chooseCopy takes the copy that sf is to carry.
-func (s *Session) chooseCopy(now Instant, sf *Subflow, self int) *datagram {
+func (s *Session) chooseCopy(now Instant, sf *Subflow) *datagram {
 	g := &s.dgrams
 	for age := s.datagramAge(); g.copies.Len() > 0; g.dropCopy() {
 		d := *g.copies.At(0)
@@ -300,13 +327,14 @@ func (s *Session) chooseCopy(now Instant, sf *Subflow, self int) *datagram {
 			break
 		}
 	}
-	if sched.Admit(self, s.views) != sched.Send { // it is late already: no path needs to be the soonest
+	admitted := sched.Admit(s.view(sf), s.views) == sched.Send // it is late already: no path needs to be the soonest
+	if !admitted && len(s.snd.lanes) == 0 {
 		return nil
 	}
 	for i := range min(g.copies.Len(), copyScan) {
 		at := g.copies.At(i)
 		d := *at
-		if d == nil || d.on&sf.slot != 0 || d.arrived || d.st.gone {
+		if d == nil || d.on&sf.slot != 0 || d.arrived || d.st.gone || !s.mayCopy(d.st.lane, sf, admitted) {
 			continue
 		}
 		*at = nil
@@ -319,6 +347,18 @@ func (s *Session) chooseCopy(now Instant, sf *Subflow, self int) *datagram {
 	return nil
 }
 
+// mayCopy reports whether sf may carry a copy of what a stream of l has sent. admitted is the answer for the main lane.
+func (s *Session) mayCopy(l *lane, sf *Subflow, admitted bool) bool {
+	if l == &s.snd.main {
+		return admitted
+	}
+	ok := false
+	if l.admits(sf) {
+		s.within(l, func() { ok = sched.Admit(s.view(sf), s.views) == sched.Send })
+	}
+	return ok
+}
+
 // appendDatagram writes d into a record and notes that sf carries it.
 func (s *Session) appendDatagram(now Instant, sf *Subflow, b *wire.Builder, d *datagram) {
 	b.Buf = wire.Append32(b.Buf, wire.PrivStream, uint32(d.st.id))
@@ -326,6 +366,7 @@ func (s *Session) appendDatagram(now Instant, sf *Subflow, b *wire.Builder, d *d
 	b.EndOptions()
 	b.Buf = append(b.Buf, d.buf.B...)
 	sf.out.octets += uint64(len(d.buf.B))
+	d.st.via.add(sf.addrID)
 	s.remember(now, sf, load{dgram: d, n: len(d.buf.B)})
 }
 
@@ -347,6 +388,7 @@ func (s *Session) handleDatagram(in *incoming) error {
 		g.count.Astray++ // its request may still be on its way: who cannot wait for that sends no datagrams before the answer
 		return nil
 	}
+	st.via.add(in.sf.addrID)
 	q, cost := st.datagrams(), payload.Cap()
 	if !q.seen.Add(in.dgramSeq) {
 		payload.Free()

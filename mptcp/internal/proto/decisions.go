@@ -157,7 +157,7 @@ func (s *Session) traceHold(now Instant, sf *Subflow, h hold) {
 	switch h {
 	case holdNone:
 	case holdLater:
-		v := sf.view()
+		v := s.viewOf(sf)
 		s.traceOn(now, sf, "sched:held", trace.Str("reason", h.String()), trace.Num("waiting", s.snd.unsent), trace.Num("in_flight", sf.out.inFlight),
 			trace.Num("limit", sf.plan().limit), trace.Num("backlog", sf.refused.backlog), trace.Micros("arrival_us", v.Arrival(sf.refused.chunk)))
 	default:

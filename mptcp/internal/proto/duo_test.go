@@ -252,7 +252,7 @@ func take(t *testing.T, now Instant, st *Stream) (n int) {
 // events returns what a side has to tell, as text.
 func (d *duo) events(side int) (text []string) {
 	for _, e := range d.sides[side].Events() {
-		name := [...]string{"opened", "readable", "writable", "silent", "state", "address", "datagram", "closed"}[e.Kind]
+		name := [...]string{"opened", "readable", "writable", "silent", "state", "address", "withdrawn", "datagram", "leaving", "closed"}[e.Kind]
 		switch {
 		case e.Stream != nil:
 			name += fmt.Sprintf(" stream %d", e.Stream.id)

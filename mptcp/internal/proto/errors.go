@@ -17,6 +17,7 @@ const (
 	CodeStopped Code = 2 // the reader has gone
 	CodeGone    Code = 3 // the peer does not know the stream
 	CodeSession Code = 4 // the session ended
+	CodeNoPath  Code = 5 // none of the paths that the stream may take has answered for too long; never sent
 )
 
 // String returns the cause in words.
@@ -30,6 +31,8 @@ func (c Code) String() string {
 		return "stream unknown to the peer"
 	case CodeSession:
 		return "session ended"
+	case CodeNoPath:
+		return "no path that it may take has answered for too long"
 	default:
 		return fmt.Sprintf("code %d", uint32(c))
 	}
@@ -57,5 +60,7 @@ func tooMuch(format string, args ...any) error {
 var (
 	ErrStreamLimit   = errors.New("the peer allows no more streams for now")
 	ErrSessionClosed = errors.New("session closed")
+	ErrNoPathChoice  = errors.New("the peer cannot tie streams to paths: it is of an older version")
+	ErrTooManySets   = errors.New("the session has too many different sets of paths for streams")
 	ErrTooManyPaths  = errors.New("the session has its full number of subflows")
 )

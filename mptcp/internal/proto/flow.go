@@ -1,7 +1,6 @@
 package proto
 
 import (
-	"math"
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
@@ -14,17 +13,20 @@ const (
 	minSendBuffer = 256 << 10 // octets a stream may always have waiting, unless the session is over its bound
 	lowSendBuffer = 64 << 10  // and then
 	maxSendBuffer = 16 << 20
-	leastCredit   = 16 << 10        // octets of new credit for the session that are worth a record at once
-	maxBehind     = math.MaxInt / 4 // octets that a late copy may be behind what was received
-	maxEdge       = 1 << 30         // how far ahead of what was sent a peer's credit is believed
+	leastCredit   = 16 << 10 // octets of new credit for the session that are worth a record at once
+	maxBehind     = 1 << 61  // octets that a late copy may be behind what was received
+	maxEdge       = 1 << 30  // how far ahead of what was sent a peer's credit is believed
 )
 
 // streamsOut is what the sending halves of all streams share.
 type streamsOut struct {
-	limit, used                    uint64 // session credit, in octets ever sent once
-	unsent                         int    // octets written, not bound
-	buffered                       int    // octets written, not acknowledged
-	ready, urgent, flying, starved streamList
+	limit, used uint64 // session credit, in octets ever sent once
+	buffered    int    // octets written, not acknowledged
+	starved     streamList
+	*lane               // that is chosen from: main, unless somebody chooses
+	main        lane    // of streams that may take any path
+	lanes       []*lane // of others
+	turns       []*lane // all, in their turn; empty: there is but main
 }
 
 // flowIn is what the receiving halves share.
@@ -64,10 +66,10 @@ func (s *Session) bandwidthDelay() int {
 // twentieth is not worth holding buffers for. One whose rate is still being found may add more than is known.
 func (s *Session) carriage() (rate float64, rtt time.Duration) {
 	for _, sf := range s.subflows {
-		rate += sf.rate.estimate()
+		rate += sf.plan().promise
 	}
 	for _, sf := range s.subflows {
-		if sf.ramping || sf.rate.estimate() >= rate/20 {
+		if sf.ramping || sf.plan().promise >= rate/20 {
 			rtt = max(rtt, sf.srtt)
 		}
 	}
@@ -81,7 +83,7 @@ func (s *Session) appended(st *Stream, n int) {
 	if st.unsent() == n {
 		st.out.spell = 0
 	}
-	s.snd.unsent += n
+	st.lane.unsent += n
 	s.snd.buffered += n
 	s.enqueue(st)
 }
@@ -147,23 +149,46 @@ func (s *Session) giveCredit() {
 	s.ctl.sessionCredit = true
 }
 
-// grow doubles a stream's window when the application takes it at least once in two round trips: the window, not the application or the
-// paths, is what holds the stream back. It is measured over the shortest round trip at least, so that one who seldom takes much at once does not look
-// quick. All windows together grow by half the session's credit at most, so that streams nobody reads cannot starve the others.
+// windowTrips is how many of the longest round trips a window lasts for. A sender that doubles its rate each round trip, as slow start does, hears of what
+// arrived half a trip ago and sends what arrives half a trip hence: with less, the window and not the path would set its pace.
+const windowTrips = 6
+
+// grow widens a stream's window to what arrives in windowTrips, beside what waits above gaps, at most doubling it twice at a time. What the application has
+// taken would say the same later: while a lost packet is repaired it can take nothing, and the paths should have something to do. An application that has
+// not taken yet what was there for it the last time needs no wider window. The rate is measured over the shortest round trip at least, so that few octets that come
+// together do not look like many. All windows together grow by half the session's credit at most, so that streams nobody reads cannot starve the others.
 func (s *Session) grow(now Instant, st *Stream) {
 	best, span := s.best(), now-st.in.markAt
 	if best == nil || span < best.srtt {
 		return
 	}
 	_, rtt := s.carriage()
-	quick := float64(st.in.consumed.Sub(st.in.mark))*2*rtt.Seconds() >= float64(st.in.window)*span.Seconds()
-	st.in.mark, st.in.markAt = st.in.consumed, now
-	more := min(st.in.window, s.cfg.MaxWindow-st.in.window)
-	if !quick || more <= 0 || uint64(s.rcv.grown+more) > s.rcv.budget/2 {
+	arrived := float64(st.in.charged.Sub(st.in.mark)) * rtt.Seconds() / span.Seconds()
+	lags := st.in.consumed.Before(st.in.due)
+	st.in.mark, st.in.markAt, st.in.due = st.in.charged, now, st.in.buf.next
+	if lags {
+		return
+	}
+	want := float64(st.in.buf.heldN) + arrived*windowTrips
+	more := int(min(want, float64(min(4*st.in.window, s.cfg.MaxWindow)))) - st.in.window
+	if more < st.in.window/4 || uint64(s.rcv.grown+more) > s.rcv.budget/2 {
 		return
 	}
 	st.in.window += more
 	s.rcv.grown += more
+}
+
+// regrow does so while octets arrive that the application cannot have yet.
+func (s *Session) regrow(now Instant, st *Stream) {
+	if st.in.buf.heldN == 0 || st.in.limit.Sub(st.in.charged) > st.in.window/2 || st.in.finKnown {
+		return
+	}
+	before := st.in.window
+	if s.grow(now, st); st.in.window > before {
+		st.in.limit = st.in.consumed.Add(st.in.window)
+		st.in.credit = true
+		s.ackOnBest(st)
+	}
 }
 
 // shrink gives a finished stream's part of the grown windows back.

@@ -127,26 +127,27 @@ func TestGoodputAfterChange(t *testing.T) {
 		lines  []line
 		change func(sim *sim)
 		sum    float64 // Mbit/s afterwards
+		least  float64 // share of that
 	}{
-		{"round trip grows from 20 to 200 ms", []line{{20, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 1, 10) }, 20},
-		{"round trip shrinks from 200 to 20 ms", []line{{20, 200 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 1, 0.1) }, 20},
-		{"rate falls from 50 to 5 Mbit/s", []line{{50, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 0.1, 1) }, 5},
-		{"rate grows from 5 to 50 Mbit/s", []line{{5, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 10, 1) }, 50},
-		{"the fast path becomes the slow one", []line{{50, 20 * time.Millisecond}, {5, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 0.1, 2); sim.alter(1, 10, 1) }, 55},
-		{"both round trips grow", []line{{20, 20 * time.Millisecond}, {20, 30 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 1, 8); sim.alter(1, 1, 8) }, 40},
+		{"round trip grows from 20 to 200 ms", []line{{20, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 1, 10) }, 20, 0.95},
+		{"round trip shrinks from 200 to 20 ms", []line{{20, 200 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 1, 0.1) }, 20, 0.95},
+		{"rate falls from 50 to 5 Mbit/s", []line{{50, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 0.1, 1) }, 5, 0.95},
+		{"rate grows from 5 to 50 Mbit/s", []line{{5, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 10, 1) }, 50, 0.95},
+		{"the fast path becomes the slow one", []line{{50, 20 * time.Millisecond}, {5, 20 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 0.1, 2); sim.alter(1, 10, 1) }, 55, 0.95},
+		{"both round trips grow", []line{{20, 20 * time.Millisecond}, {20, 30 * time.Millisecond}}, func(sim *sim) { sim.alter(0, 1, 8); sim.alter(1, 1, 8) }, 40, 0.8},
 		{"one per cent comes late", []line{{20, 30 * time.Millisecond}, {20, 30 * time.Millisecond}}, func(sim *sim) {
 			for _, e := range sim.peers[1].ends {
 				lossy(&e.out.cfg)
 			}
-		}, 40},
+		}, 40, 0.8},
 		{"jitter of 20 ms both ways", []line{{20, 30 * time.Millisecond}, {20, 30 * time.Millisecond}}, func(sim *sim) {
 			for _, p := range sim.peers {
 				for _, e := range p.ends {
 					e.out.cfg.jitter = 20 * time.Millisecond
 				}
 			}
-		}, 40},
-		{"jitter of 50 ms one way", []line{{20, 30 * time.Millisecond}}, func(sim *sim) { sim.peers[1].ends[0].out.cfg.jitter = 50 * time.Millisecond }, 20},
+		}, 40, 0.8},
+		{"jitter of 50 ms one way", []line{{20, 30 * time.Millisecond}}, func(sim *sim) { sim.peers[1].ends[0].out.cfg.jitter = 50 * time.Millisecond }, 20, 0.6}, // the kernel's window holds less than the line needs then
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,7 +160,7 @@ func TestGoodputAfterChange(t *testing.T) {
 			sim.play(t, 25*time.Second)
 			got := float64(sim.peers[0].apps[0].read-start) / 10 * 8 / 1e6
 			t.Logf("%-60s %5.1f %%", t.Name(), 100*got/tc.sum)
-			if got < 0.7*tc.sum {
+			if got < tc.least*tc.sum {
 				t.Errorf("%.2f Mbit/s of %.2f", got, tc.sum)
 			}
 		})

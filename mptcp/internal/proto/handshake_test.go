@@ -22,18 +22,43 @@ func options(t *testing.T, rec []byte) []byte {
 func TestCapableHandshake(t *testing.T) {
 	const keyA, keyB = key.Key(0x1111111111111111), key.Key(0x2222222222222222)
 	hello := roomyHello
-	first, err := ParseFirst(options(t, AppendCapable(nil, hello)))
-	if err != nil || first.Join != nil || first.Capable == nil || *first.Capable != hello {
-		t.Fatalf("ParseFirst = %+v, %v", first, err)
-	}
-	k, h, err := ParseCapableReply(options(t, AppendCapableReply(nil, keyB, hello)))
-	if err != nil || k != keyB || h != hello {
-		t.Fatalf("ParseCapableReply = %x, %+v, %v", uint64(k), h, err)
-	}
-	if k, err = ParseCapableACK(options(t, AppendCapableACK(nil, keyA, keyB)), keyB); err != nil || k != keyA {
-		t.Fatalf("ParseCapableACK = %x, %v", uint64(k), err)
+	for _, version := range []option.Version{option.V0, option.V1} {
+		want := FirstCapable{Version: version, Hello: hello}
+		if version == option.V0 {
+			want.Key = keyA // RFC 6824, section 3.1
+		}
+		first, err := ParseFirst(options(t, AppendCapable(nil, want)))
+		if err != nil || first.Join != nil || first.Capable == nil || *first.Capable != want {
+			t.Fatalf("ParseFirst = %+v, %v", first, err)
+		}
+		v, k, h, err := ParseCapableReply(options(t, AppendCapableReply(nil, version, keyB, hello, false)))
+		if err != nil || v != version || k != keyB || h != hello {
+			t.Fatalf("ParseCapableReply = %v, %x, %+v, %v", v, uint64(k), h, err)
+		}
+		c := key.Secret{Local: keyA, Remote: keyB, Version: version}
+		if k, err = ParseCapableACK(options(t, AppendCapableACK(nil, c, seen)), key.Secret{Local: keyB, Version: version}, seen); err != nil || k != keyA {
+			t.Fatalf("ParseCapableACK = %x, %v", uint64(k), err)
+		}
 	}
 }
+
+// TestCFlag: only version 1 can say that joins go elsewhere.
+func TestCFlag(t *testing.T) {
+	for _, v := range []option.Version{option.V0, Version} {
+		for _, elsewhere := range []bool{false, true} {
+			opts := options(t, AppendCapableReply(nil, v, 5, roomyHello, elsewhere))
+			if _, _, _, err := ParseCapableReply(opts); err != nil {
+				t.Errorf("version %d: %v", v, err)
+			}
+			if got, want := repliedElsewhere(opts), elsewhere && v != option.V0; got != want {
+				t.Errorf("version %d, elsewhere %v: C flag %v, want %v", v, elsewhere, got, want)
+			}
+		}
+	}
+}
+
+// seen is what both sides have seen of a handshake.
+var seen = [32]byte{1, 2, 3}
 
 func TestCapableRefusals(t *testing.T) {
 	const keyA, keyB = key.Key(0x1111111111111111), key.Key(0x2222222222222222)
@@ -46,12 +71,13 @@ func TestCapableRefusals(t *testing.T) {
 	}
 	old := roomyHello
 	old.Version = 0
+	own := key.Secret{Local: keyB, Version: Version}
 	for name, opts := range map[string][]byte{
 		"nothing":                       nil,
 		"no hello":                      capable(bare),
 		"hello only":                    roomyHello.Append(nil),
 		"hello of version 0":            old.Append(capable(bare)),
-		"version 0 of MPTCP":            change(func(c *option.Capable) { c.Version, c.Form, c.SenderKey = option.V0, option.CapableKey, 5 }),
+		"version 0 of MPTCP, no key":    change(func(c *option.Capable) { c.Version = option.V0 }),
 		"no crypto":                     change(func(c *option.Capable) { c.Crypto = 0 }),
 		"extensibility":                 change(func(c *option.Capable) { c.Extensible = true }),
 		"a key in the first":            change(func(c *option.Capable) { c.Form, c.SenderKey = option.CapableKey, 5 }),
@@ -64,19 +90,23 @@ func TestCapableRefusals(t *testing.T) {
 		if f, err := ParseFirst(opts); err == nil {
 			t.Errorf("ParseFirst of %s = %+v", name, f)
 		}
-		if _, _, err := ParseCapableReply(opts); err == nil && name != "a key in the first" {
+		if _, _, _, err := ParseCapableReply(opts); err == nil && name != "a key in the first" {
 			t.Errorf("ParseCapableReply took %s", name)
 		}
-		if _, err := ParseCapableACK(opts, keyB); err == nil {
+		if _, err := ParseCapableACK(opts, own, seen); err == nil {
 			t.Errorf("ParseCapableACK took %s", name)
 		}
 	}
 	for name, rec := range map[string][]byte{
-		"a wrong key":     AppendCapableACK(nil, keyA, keyA),
-		"a reflected key": AppendCapableACK(nil, keyB, keyB),
-		"a reply":         AppendCapableReply(nil, keyA, roomyHello),
+		"a wrong key":          AppendCapableACK(nil, key.Secret{Local: keyA, Remote: keyA, Version: Version}, seen),
+		"a reflected key":      AppendCapableACK(nil, key.Secret{Local: keyB, Remote: keyB, Version: Version}, seen),
+		"another version":      AppendCapableACK(nil, key.Secret{Local: keyA, Remote: keyB}, seen),
+		"a handshake not seen": AppendCapableACK(nil, key.Secret{Local: keyA, Remote: keyB, Version: Version}, [32]byte{}),
+		"another channel":      AppendCapableACK(nil, key.Secret{Local: keyA, Remote: keyB, Version: Version, Binding: []byte("x")}, seen),
+		"no proof":             record(nil, option.Capable{Version: Version, Form: option.CapableKeys, Crypto: option.CryptoHMAC, SenderKey: uint64(keyA), ReceiverKey: uint64(keyB)}.Append),
+		"a reply":              AppendCapableReply(nil, Version, keyA, roomyHello, false),
 	} {
-		if _, err := ParseCapableACK(options(t, rec), keyB); !errors.Is(err, ErrNotMPTCP) {
+		if _, err := ParseCapableACK(options(t, rec), own, seen); !errors.Is(err, ErrNotMPTCP) {
 			t.Errorf("ParseCapableACK of %s: %v, want %v", name, err, ErrNotMPTCP)
 		}
 	}
@@ -94,9 +124,9 @@ func TestHandshakeRefusalIsToldApart(t *testing.T) {
 	}
 	_, err := ParseFirst(opts)
 	check("ParseFirst", err)
-	_, _, err = ParseCapableReply(opts)
+	_, _, _, err = ParseCapableReply(opts)
 	check("ParseCapableReply", err)
-	_, err = ParseCapableACK(opts, 1)
+	_, err = ParseCapableACK(opts, key.Secret{Local: 1}, seen)
 	check("ParseCapableACK", err)
 	_, err = (&Join{}).ParseSYNACK(opts)
 	check("ParseSYNACK", err)
@@ -182,13 +212,16 @@ func TestJoinForgeries(t *testing.T) {
 func TestHandshakePrefixes(t *testing.T) {
 	a, b := joins()
 	a.Peer, b.Peer = b.Own, a.Own
+	bare := FirstCapable{Version: Version, Hello: roomyHello}
+	five := key.Secret{Local: 5, Remote: 6, Version: Version}
+	six := key.Secret{Local: 6, Version: Version}
 	for name, step := range map[string]struct {
 		rec   []byte
 		parse func([]byte) error
 	}{
-		"first":         {AppendCapable(nil, roomyHello), func(o []byte) error { _, err := ParseFirst(o); return err }},
-		"capable reply": {AppendCapableReply(nil, 5, roomyHello), func(o []byte) error { _, _, err := ParseCapableReply(o); return err }},
-		"capable ACK":   {AppendCapableACK(nil, 5, 6), func(o []byte) error { _, err := ParseCapableACK(o, 6); return err }},
+		"first":         {AppendCapable(nil, bare), func(o []byte) error { _, err := ParseFirst(o); return err }},
+		"capable reply": {AppendCapableReply(nil, Version, 5, roomyHello, false), func(o []byte) error { _, _, _, err := ParseCapableReply(o); return err }},
+		"capable ACK":   {AppendCapableACK(nil, five, seen), func(o []byte) error { _, err := ParseCapableACK(o, six, seen); return err }},
 		"join SYN":      {a.AppendSYN(nil, 1, false), func(o []byte) error { _, err := ParseFirst(o); return err }},
 		"join SYN/ACK":  {b.AppendSYNACK(nil, 1, false), func(o []byte) error { j := a; _, err := j.ParseSYNACK(o); return err }},
 		"join ACK":      {a.AppendACK(nil), b.ParseACK},
@@ -228,7 +261,9 @@ func TestAppendFastClose(t *testing.T) {
 func FuzzHandshake(f *testing.F) {
 	a, b := joins()
 	for _, rec := range [][]byte{
-		AppendCapable(nil, roomyHello), AppendCapableReply(nil, 5, roomyHello), AppendCapableACK(nil, 5, 6), AppendReset(nil, 1, false),
+		AppendCapable(nil, FirstCapable{Version: Version, Hello: roomyHello}), AppendCapable(nil, FirstCapable{Key: 5, Hello: roomyHello}),
+		AppendCapableReply(nil, Version, 5, roomyHello, false), AppendReset(nil, 1, false),
+		AppendCapableACK(nil, key.Secret{Local: 5, Remote: 6, Version: Version}, seen), record(nil, wire.JoinCap{AddrID: 1, KeyA: 5}.Append),
 		a.AppendSYN(nil, 1, false), b.AppendSYNACK(nil, 1, false), a.AppendACK(nil),
 	} {
 		f.Add(rec[wire.HeaderLen:])
@@ -238,8 +273,8 @@ func FuzzHandshake(f *testing.F) {
 		if err == nil && (first.Capable == nil) == (first.Join == nil) {
 			t.Fatalf("ParseFirst = %+v", first)
 		}
-		_, _, _ = ParseCapableReply(opts)
-		if k, err := ParseCapableACK(opts, 6); err == nil && k == 6 {
+		_, _, _, _ = ParseCapableReply(opts)
+		if k, err := ParseCapableACK(opts, key.Secret{Local: 6, Version: Version}, seen); err == nil && k == 6 {
 			t.Fatal("ParseCapableACK took our own key")
 		}
 		j := a

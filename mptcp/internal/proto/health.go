@@ -94,6 +94,8 @@ type PathInfo struct {
 	RTT time.Duration
 	// Resent counts segments sent again, Acked octets acknowledged, both since the connection began.
 	Resent, Acked uint64
+	// Segments counts those with data that were sent, those sent again included; 0 where the kernel does not tell.
+	Segments uint64
 }
 
 // HandleInfo takes in what the kernel knows; call it every few milliseconds while the subflow sends, if there is such knowledge.
@@ -110,9 +112,10 @@ func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 			sf.rate.sample(now, info.DeliveryRate, false) // reports come late and in clumps there
 		}
 	}
+	sf.losses.share.take(info.Segments, info.Resent)
 	if info.RTT > 0 && sf.state == Up {
 		before := sf.losses.kind
-		sf.losses.look(now, info, sf.srtt, info.RTT <= sf.minRTT+sf.minRTT/queueIsShort+shortQueue)
+		sf.losses.look(now, info, sf.srtt, sf.minRTT+sf.minRTT/queueIsShort+shortQueue)
 		if kind := sf.losses.kind; kind != before {
 			s.traceOn(now, sf, "subflow:congestion", trace.Str("kind", kind.String()))
 		}
@@ -219,10 +222,13 @@ func (s *Session) HandleTimer(now Instant) {
 		if sf.in.ackAt != 0 && now >= sf.in.ackAt {
 			sf.in.ackNow = true
 		}
+		sf.terms.look(now)
 	}
 	if at := s.rcv.creditAt; at != 0 && now >= at {
 		s.giveCredit()
 	}
+	s.watchLanes(now)
+	s.overflow(now)
 	s.addrs.handleTimer(s, now)
 }
 
@@ -232,6 +238,8 @@ func (s *Session) Deadline() Instant {
 		return 0
 	}
 	next := earliest(s.addrs.deadline(), s.rcv.creditAt)
+	next = earliest(next, s.laneDeadline())
+	next = earliest(next, s.spillAt())
 	for _, sf := range s.subflows {
 		next = earliest(next, sf.suspectAt())
 		next = earliest(next, sf.cryAt())
@@ -240,6 +248,7 @@ func (s *Session) Deadline() Instant {
 			next = earliest(next, sf.in.ackAt)
 		}
 		next = earliest(next, s.rescueAt(sf))
+		next = earliest(next, sf.terms.deadline())
 	}
 	return next
 }
@@ -253,6 +262,9 @@ func earliest(a, b Instant) Instant {
 
 // State returns whether the path answers.
 func (h *health) State() SubflowState { return h.state }
+
+// Heard returns when something last came by the path.
+func (sf *Subflow) Heard() Instant { return sf.in.last }
 
 // SRTT returns the smoothed round-trip time of records, the peer's and the kernel's queues included.
 func (h *health) SRTT() time.Duration { return h.srtt }

@@ -27,6 +27,9 @@ func (c *ceiling) raise(now Instant, rate float64) {
 	c.now = max(c.now, rate)
 }
 
+// known reports whether the kernel has told anything yet.
+func (c *ceiling) known() bool { return max(c.now, c.before) > 0 }
+
 // bound returns what of rate is credible.
 func (c *ceiling) bound(rate float64) float64 {
 	if most := max(c.now, c.before); most > 0 {
@@ -73,14 +76,18 @@ func (r *rateFilter) set(now Instant, rate float64) {
 type stretch struct {
 	at        Instant // when it began; zero: with the next answer
 	delivered uint64
-	partly    bool          // something else than this side's limit held the path back for a part of it
+	seen      uint64        // delivered at the last answer
+	short     uint64        // octets delivered by records before which something else than this side's limit held the path back
+	partly    bool          // that was so for a good part of it
 	hungry    bool          // the path asked for more and there was nothing for it
 	shortest  time.Duration // round trip of a record in it
+	rate      float64       // of the one before, if that was all load and no queue; else 0
 }
 
 const (
 	stretchTrips = 3
 	stretchLeast = 100 * time.Millisecond
+	partlyShare  = 8 // of a stretch may be without full load: a busy machine does not always send in time
 	// probeGain is how much more than it delivered a path may be thought to carry that shows no queue although as much as allowed is in flight.
 	probeGain = 1.25
 )
@@ -91,17 +98,22 @@ func (x *stretch) end() { x.at = 0 }
 // take takes in the answer to a record, which took trip, and reports whether the stretch is complete: rate is that over all of it, done. The next begins.
 func (x *stretch) take(now Instant, delivered uint64, full bool, trip, srtt time.Duration) (done stretch, rate float64, ok bool) {
 	if x.at == 0 {
-		*x = stretch{at: now, delivered: delivered, shortest: trip}
+		*x = stretch{at: now, delivered: delivered, seen: delivered, shortest: trip}
 		return done, 0, false
 	}
-	x.partly = x.partly || !full
+	if !full {
+		x.short += delivered - x.seen
+	}
+	x.seen = delivered
 	x.shortest = min(x.shortest, trip)
 	long := now - x.at
 	if long < max(stretchLeast, stretchTrips*srtt) {
 		return done, 0, false
 	}
-	done, rate = *x, float64(delivered-x.delivered)/long.Seconds()
-	*x = stretch{at: now, delivered: delivered, shortest: trip}
+	n := delivered - x.delivered
+	done, rate = *x, float64(n)/long.Seconds()
+	done.partly = x.short > n/partlyShare
+	*x = stretch{at: now, delivered: delivered, seen: delivered, shortest: trip}
 	return done, rate, true
 }
 

@@ -89,7 +89,7 @@ func TestCeiling(t *testing.T) {
 	}
 }
 
-// A stretch gives one rate for all of it, and says whether the path was full throughout.
+// A stretch gives one rate for all of it, and says whether the path was full for nearly all of it.
 func TestStretch(t *testing.T) {
 	var x stretch
 	var got []float64
@@ -97,7 +97,7 @@ func TestStretch(t *testing.T) {
 	delivered := uint64(0)
 	for i := range 31 { // 1000 octets each 10 ms
 		delivered += 1000
-		if done, rate, ok := x.take(Instant(i+1)*10*ms, delivered, i != 15, 30*ms+Instant(i)*ms, 20*ms); ok {
+		if done, rate, ok := x.take(Instant(i+1)*10*ms, delivered, i != 5 && i != 15 && i != 18, 30*ms+Instant(i)*ms, 20*ms); ok {
 			got, partly = append(got, rate), append(partly, done.partly)
 		}
 	}

@@ -38,10 +38,13 @@ type incoming struct {
 	st      *Stream // nil if not looked up, or not there
 	code    Code    // of a Reset option
 	both    bool
-	mapped  bool // the payload's mapping was seen
-	said    bool // there was an option of MPTCP
+	mapped  bool        // the payload's mapping was seen
+	paths   *wire.Paths // of a stream that is not there yet
+	said    bool        // there was an option of MPTCP
 	elicits bool
 	dgram   bool // the payload is a datagram of stream dgramOf, with the number dgramSeq
+	backup  bool // what the peer wanted of the subflow before
+	freed   bool // there may be a path for what suspect ones carry
 
 	dgramOf  StreamID
 	dgramSeq uint64
@@ -50,7 +53,7 @@ type incoming struct {
 // HandleRecord takes in a record from sf: its options, and its payload, which it owns from now on (nil if there is none). An error is a
 // violation by the peer (*SubflowError) or its farewell (*PeerResetError): the driver then closes the subflow.
 func (s *Session) HandleRecord(now Instant, sf *Subflow, opts []byte, payload *bufpool.Buf) error {
-	in := incoming{now: now, sf: sf, payload: payload}
+	in := incoming{now: now, sf: sf, payload: payload, backup: sf.backup}
 	defer func() { in.payload.Free() }()
 	if s.closed || sf.removed {
 		return nil
@@ -89,6 +92,12 @@ func (s *Session) HandleRecord(now Instant, sf *Subflow, opts []byte, payload *b
 		if sf.in.empty++; sf.in.empty > maxEmpty {
 			return violation("%d records that say nothing", sf.in.empty)
 		}
+	}
+	if in.freed { // once a record: a thousand options that say so must not have all that is unreported looked at a thousand times
+		s.silenceSuspects()
+	}
+	if in.backup != sf.backup {
+		s.emit(Event{Kind: EventState, Subflow: sf})
 	}
 	if in.elicits {
 		s.elicited(now, sf)
@@ -137,13 +146,16 @@ func (s *Session) handlePrivate(in *incoming, b []byte) error {
 	switch p {
 	case wire.PrivStream:
 		in.id = StreamID(wire.Value32(b))
-		in.st, in.code, in.both = s.streams[in.id], CodeNone, false
+		in.st, in.code, in.both, in.paths = s.streams[in.id], CodeNone, false, nil
 	case wire.PrivSessionCredit:
 		in.elicits = true
 		s.handleSessionCredit(wire.Value64(b))
 	case wire.PrivStreamsCredit:
 		in.elicits = true
 		s.ids.mayOpen = max(s.ids.mayOpen, wire.Value32(b))
+		if b[3]&wire.StreamsLast != 0 {
+			s.handleLeaving(in.now)
+		}
 	case wire.PrivProbe:
 		in.elicits = true
 		in.sf.in.ackNow = true
@@ -151,14 +163,20 @@ func (s *Session) handlePrivate(in *incoming, b []byte) error {
 		return s.handleReport(in.now, in.sf, wire.ParseReport(b))
 	case wire.PrivOverflow:
 		in.elicits = true
-		in.sf.overflow = b[3]&wire.OverflowOn != 0
-		s.silenceSuspects() // it may be the first that can take what they carry
+		if on := b[3]&wire.OverflowOn != 0; on != in.sf.overflow {
+			in.sf.overflow, in.freed = on, true // it may be the first that can take what suspect ones carry
+		}
+	case wire.PrivExtended:
+		if wire.Extended(b) != wire.ExtTerms {
+			return violation("option of a handshake on an established subflow")
+		}
+		s.handleTerms(in, wire.ParseTerms(b))
 	case wire.PrivStatus:
 		s.handleStatus(in.now, wire.ParseStatus(b))
 	case wire.PrivReset:
 		in.code, in.both = max(Code(wire.Value32(b)), 1), b[3]&wire.ResetBoth != 0
 	case wire.PrivHello:
-		return violation("hello on an established subflow")
+		return violation("option of a handshake on an established subflow")
 	case wire.PrivStop:
 		return s.handleStop(in)
 	case wire.PrivCredit:
@@ -172,6 +190,8 @@ func (s *Session) handlePrivate(in *incoming, b []byte) error {
 		}
 		in.elicits, in.dgram = true, true
 		in.dgramOf, in.dgramSeq = in.id, wire.Value64(b)
+	case wire.PrivPaths:
+		return s.handlePaths(in, wire.ParsePaths(b))
 	case wire.PrivRanges:
 		if in.st != nil {
 			s.handleRanges(in.st, wire.ParseRanges(b))
@@ -215,9 +235,8 @@ func (s *Session) handlePrio(in *incoming, b []byte) error {
 		return violation("%v", err)
 	}
 	in.elicits = true
-	if !p.HasAddrID && in.sf.backup != p.Backup {
+	if !p.HasAddrID {
 		in.sf.backup = p.Backup
-		s.emit(Event{Kind: EventState, Subflow: in.sf})
 	}
 	return nil
 }
@@ -277,6 +296,7 @@ func (s *Session) handleMapping(in *incoming, d option.DSS) error {
 		dsn = seq.DSN(option.Widen(uint32(d.DSN), uint64(st.in.buf.next)))
 	}
 	s.rcv.lastData = in.now
+	st.via.add(in.sf.addrID)
 	if d.DataFIN {
 		if err := s.handleFin(in, st, dsn.Add(n)); err != nil {
 			return err
@@ -341,6 +361,9 @@ func (s *Session) streamOf(in *incoming) (*Stream, error) {
 	in.st = s.newStream(in.id)
 	s.trace(in.now, "stream:accepted", trace.Num("stream", in.id))
 	s.emit(Event{Kind: EventOpened, Stream: in.st})
+	if in.paths != nil {
+		return in.st, s.tie(in, in.st, in.paths)
+	}
 	return in.st, nil
 }
 
@@ -360,7 +383,7 @@ func (s *Session) owesGone(in *incoming) error {
 // near refuses what is further back than any copy can be: half the sequence space away, before and after are the same (RFC 1982), and a
 // number that is both would pass every other check.
 func (st *Stream) near(dsn seq.DSN) error {
-	if dsn.Sub(st.in.buf.next) < -maxBehind {
+	if next := st.in.buf.next; dsn.Before(next) && next-dsn > maxBehind {
 		return violation("stream %d: data sequence number half the space away", st.id)
 	}
 	return nil
@@ -421,6 +444,8 @@ func (s *Session) handleData(in *incoming, st *Stream, dsn seq.DSN, payload *buf
 	advanced, err := st.in.buf.insert(dsn, payload)
 	if advanced {
 		st.wake(EventReadable)
+	} else if err == nil {
+		s.regrow(in.now, st)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package proto
 
 import (
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +14,15 @@ import (
 
 // mapped returns options for a payload of n octets at an offset of a stream of the client, next on its subflow.
 func (d *duo) mapped(id StreamID, at, n int, fin bool) []byte {
+	return d.mappedAt(id, d.sides[client].firstOut().Add(at), n, fin)
+}
+
+// halfAway is a data sequence number that lies as far from the at-th octet of a stream as there is.
+func (d *duo) halfAway(at int) seq.DSN { return d.sides[client].firstOut().Add(at) + 1<<63 }
+
+func (d *duo) mappedAt(id StreamID, at seq.DSN, n int, fin bool) []byte {
 	b := wire.Append32(nil, wire.PrivStream, uint32(id))
-	m := option.DSS{HasMap: true, DSN64: true, DSN: uint64(d.sides[client].firstOut().Add(at)), Length: uint16(n), DataFIN: fin}
+	m := option.DSS{HasMap: true, DSN64: true, DSN: uint64(at), Length: uint16(n), DataFIN: fin}
 	if n > 0 {
 		m.SSN = d.paths[0][egress].in.ssn
 	}
@@ -85,7 +91,7 @@ func TestViolations(t *testing.T) {
 			return d.give(egress, 0, d.alter(0, 0, 100, func(m *option.DSS) { m.HasChecksum = true }), payload)
 		}},
 		{"data beyond the stream's credit", option.ReasonTooMuchData, func(d *duo) error { return d.feed(0, int(roomyHello.StreamCredit)-99, 100, false) }},
-		{"data half the sequence space away", option.ReasonMPTCP, func(d *duo) error { return d.give(egress, 0, d.mapped(0, math.MinInt64, 100, false), payload) }},
+		{"data half the sequence space away", option.ReasonMPTCP, func(d *duo) error { return d.give(egress, 0, d.mappedAt(0, d.halfAway(0), 100, false), payload) }},
 		{"data half the sequence space away, window full", option.ReasonMPTCP, func(d *duo) error {
 			full := int(roomyHello.StreamCredit)
 			for at := 0; at < full; at += 1024 {
@@ -93,9 +99,9 @@ func TestViolations(t *testing.T) {
 					return err
 				}
 			}
-			return d.give(egress, 0, d.mapped(0, full+math.MinInt64, 1, false), payload[:1])
+			return d.give(egress, 0, d.mappedAt(0, d.halfAway(full), 1, false), payload[:1])
 		}},
-		{"end half the sequence space away", option.ReasonMPTCP, func(d *duo) error { return d.give(egress, 0, d.mapped(0, math.MinInt64, 0, true), nil) }},
+		{"end half the sequence space away", option.ReasonMPTCP, func(d *duo) error { return d.give(egress, 0, d.mappedAt(0, d.halfAway(0), 0, true), nil) }},
 		{"data far beyond the stream's credit", option.ReasonTooMuchData, func(d *duo) error { return d.feed(0, 1<<30, 100, false) }},
 		{"end beyond the stream's credit", option.ReasonTooMuchData, func(d *duo) error { return d.feed(0, int(roomyHello.StreamCredit)+1, 0, true) }},
 		{"data beyond the session's credit", option.ReasonTooMuchData, func(d *duo) error {
@@ -221,7 +227,7 @@ func TestTolerated(t *testing.T) {
 		{"NOPs and EOL", func(d *duo) error { return d.give(egress, 0, []byte{1, 1, 1, 0, 9, 9, 9, 9}, nil) }},
 		{"another TCP option", func(d *duo) error { return d.give(egress, 0, []byte{8, 10, 1, 2, 3, 4, 5, 6, 7, 8}, nil) }},
 		{"unknown subtype", func(d *duo) error { return d.give(egress, 0, []byte{option.Kind, 4, 0x90, 0}, nil) }},
-		{"unknown private option", func(d *duo) error { return d.give(egress, 0, []byte{option.Kind, 4, 0xff, 0}, nil) }},
+		{"unknown private option", func(d *duo) error { return d.give(egress, 0, []byte{option.Kind, 4, 0xf6, 0}, nil) }},
 		{"DATA_ACK of no stream", func(d *duo) error { return d.give(egress, 0, option.DSS{HasAck: true, DataACK: 5}.Append(nil), nil) }},
 		{"credit, ranges and gone of a stream that is not there", func(d *duo) error {
 			b := wire.Append32(nil, wire.PrivStream, 4)

@@ -3,6 +3,7 @@ package proto
 import (
 	"iter"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
@@ -68,7 +69,7 @@ func (s *Session) loseAll(now Instant, sf *Subflow) {
 
 // wanted returns the first piece that is to be sent again and that sf has not carried yet.
 func (s *Session) wanted(sf *Subflow) (*Stream, int) {
-	if s.wants == 0 {
+	if *s.snd.wants == 0 {
 		return nil, 0
 	}
 	for st := s.snd.flying.first; st != nil; st = s.snd.flying.after(st) {
@@ -121,10 +122,13 @@ func (s *Session) stuck(now Instant, sf *Subflow) (*Stream, int) {
 
 // double picks a copy of what other paths carry, of a stream that has sent less than most, where the policy wants copies of everything.
 func (s *Session) double(sf *Subflow, self, most int) load {
-	if !s.copies || !s.admits(sf, self) {
+	if !s.snd.copies || !s.admits(sf, self) {
 		return load{}
 	}
 	for st, i := range s.rescuable(sf, most) {
+		if s.snd.set.Redundant && bits.OnesCount32(uint32(st.out.flight.q.At(i).tried)) > 1 {
+			continue // by two paths, not by all
+		}
 		return s.again(sf, st, i, whyTwice)
 	}
 	return load{}
@@ -161,6 +165,16 @@ func (s *Session) rescueAt(sf *Subflow) Instant {
 	if !s.rescues(sf) {
 		return 0
 	}
+	at := s.rescueIn(sf)
+	for _, l := range s.snd.lanes {
+		if l.admits(sf) {
+			s.within(l, func() { at = earliest(at, s.rescueIn(sf)) })
+		}
+	}
+	return at
+}
+
+func (s *Session) rescueIn(sf *Subflow) Instant {
 	at := Instant(0)
 	for st, i := range s.rescuable(sf, math.MaxInt) {
 		if due := st.out.flight.q.At(i).arrive + rescueSlack + sf.srtt/2 + time.Millisecond; due > s.timed {

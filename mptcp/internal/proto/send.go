@@ -2,6 +2,7 @@ package proto
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
@@ -19,7 +20,7 @@ const (
 	// quantum is what each of the other streams may send in its turn (deficit round robin).
 	quantum = 16 << 10
 	// mappingRoom is the option room a mapping with its stream, reset and DSS needs.
-	mappingRoom = 8 + 8 + 28 + 12 + 4 + 12*wire.MaxRanges
+	mappingRoom = 8 + 8 + 28 + 12 + 4 + 12*wire.MaxRanges + pathsRoom
 )
 
 // load is what a record is to carry for a stream: new octets, or a piece again.
@@ -47,19 +48,25 @@ func (s *Session) CanSend(sf *Subflow) bool {
 	if sf.full() {
 		return false
 	}
-	return s.dgrams.waiting() || s.wants > 0 || s.snd.urgent.n > 0 || s.snd.ready.n > 0 || s.snd.starved.n > 0 && s.snd.used < s.snd.limit || s.snd.flying.n > 0 && len(s.subflows) > 1
+	if s.dgrams.waiting() || s.snd.starved.n > 0 && s.snd.used < s.snd.limit || s.snd.waits(len(s.subflows)) {
+		return true
+	}
+	return slices.ContainsFunc(s.snd.lanes, func(l *lane) bool { return l.waits(len(s.subflows)) && l.admits(sf) })
 }
 
 // PollSend appends the next record for sf to buf, if there is one. Call it when, and only when, the subflow's socket has room: what is
 // chosen here is chosen for good.
 func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) {
 	sf.busy = false
+	sf.terms.look(now)
+	s.overflow(now)
 	b := wire.Begin(buf)
 	if s.closed || sf.removed {
 		return s.lastWords(&b, sf)
 	}
 	elicits := s.appendControl(now, sf, &b)
 	l := s.pick(now, sf)
+	s.overflow(now)
 	sf.rate.stretch.hungry = sf.rate.stretch.hungry || l.none() && !sf.full()
 	if s.tracing() {
 		s.traceAsked(now, sf, l)
@@ -86,7 +93,9 @@ func (s *Session) PollSend(now Instant, sf *Subflow, buf []byte) ([]byte, bool) 
 	}
 	sf.out.records++
 	sf.busy = true
-	return b.Finish(), true
+	rec := b.Finish()
+	sf.terms.charge(now, len(rec)-len(buf))
+	return rec, true
 }
 
 // choose picks what sf is to carry: first what was lost, then young and short streams and what of young ones is late elsewhere, then the others in
@@ -98,37 +107,53 @@ func (s *Session) choose(now Instant, sf *Subflow) load {
 	}
 	sf.verdict = sched.Send
 	s.feed()
+	if len(s.snd.lanes) > 0 {
+		return s.chooseLane(now, sf)
+	}
 	self := s.view(sf)
+	l, trial := s.chooseSoon(now, sf, self)
+	if l.none() && !trial {
+		return s.chooseRest(now, sf, self)
+	}
+	return l
+}
+
+// chooseSoon picks a copy for a path on trial, which is given nothing else, or what somebody may be waiting for.
+func (s *Session) chooseSoon(now Instant, sf *Subflow, self int) (l load, trial bool) {
 	if room := s.onTrial(sf); room > 0 {
 		l := s.tryOut(sf, self, room)
 		sf.out.trial += l.n
-		return l
+		return l, true
 	}
-	if st, i := s.wanted(sf); st != nil && s.permits(sf, self, sched.Job{Chunk: segment, Backlog: s.wants*segment + s.snd.unsent}) {
-		return s.again(sf, st, i, whyLost)
+	if st, i := s.wanted(sf); st != nil && s.permits(sf, self, sched.Job{Chunk: segment, Backlog: *s.snd.wants*segment + s.snd.unsent}) {
+		return s.again(sf, st, i, whyLost), false
 	}
 	if l := s.double(sf, self, youngOctets); l.st != nil {
-		return l
+		return l, false
 	}
 	if l := s.chooseUrgent(sf, self); l.st != nil {
-		return l
+		return l, false
 	}
-	rescues := s.rescues(sf) && s.admits(sf, self) // what is late does not wait for others
-	if rescues {
+	if s.rescues(sf) && s.admits(sf, self) { // what is late does not wait for others
 		if st, i := s.late(now, sf, youngOctets); st != nil {
-			return s.again(sf, st, i, whyLate)
+			return s.again(sf, st, i, whyLate), false
 		}
 		if st, i := s.stuck(now, sf); st != nil {
-			return s.again(sf, st, i, whyStuck)
+			return s.again(sf, st, i, whyStuck), false
 		}
 	}
+	return load{}, false
+}
+
+// chooseRest picks what is left: of the other streams in turn, then of theirs what is late.
+func (s *Session) chooseRest(now Instant, sf *Subflow, self int) load {
 	if l := s.double(sf, self, math.MaxInt); l.st != nil {
 		return l
 	}
 	if l := s.chooseReady(sf, self); l.st != nil {
 		return l
 	}
-	if rescues {
+	if s.rescues(sf) && s.admits(sf, self) {
 		if st, i := s.late(now, sf, math.MaxInt); st != nil {
 			return s.again(sf, st, i, whyTail)
 		}
@@ -245,9 +270,9 @@ func (s *Session) enqueue(st *Stream) {
 		return
 	}
 	if st.urgent() {
-		s.snd.urgent.push(st)
+		st.lane.urgent.push(st)
 	} else {
-		s.snd.ready.push(st)
+		st.lane.ready.push(st)
 	}
 }
 
@@ -262,6 +287,7 @@ func (s *Session) starve(st *Stream) {
 func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l load) {
 	st := l.st
 	b.Buf = wire.Append32(b.Buf, wire.PrivStream, uint32(st.id))
+	s.appendPaths(sf, st, b, true)
 	s.appendStreamState(sf, st, b)
 	if l.fin && st.out.code != CodeNone {
 		b.Buf = wire.AppendReset(b.Buf, uint32(st.out.code), st.out.both)
@@ -293,6 +319,7 @@ func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l loa
 // bind notes in the stream that sf carries l.
 func (s *Session) bind(now Instant, sf *Subflow, l load) {
 	st, due := l.st, now+sf.arrival(l.n)
+	st.via.add(sf.addrID)
 	if p := l.piece; p != nil {
 		st.out.flight.setWant(p, false)
 		p.on |= sf.slot
@@ -311,8 +338,8 @@ func (s *Session) bind(now Instant, sf *Subflow, l load) {
 	st.out.nxt = st.out.nxt.Add(l.n)
 	st.out.spell += l.n
 	s.snd.used += uint64(l.n)
-	s.snd.unsent -= l.n
-	s.snd.flying.push(st)
+	st.lane.unsent -= l.n
+	st.lane.flying.push(st)
 }
 
 // remember keeps the record until the peer reports it.
@@ -329,7 +356,7 @@ func (s *Session) remember(now Instant, sf *Subflow, l load) {
 		record: sf.out.records + 1, at: now, delivered: sf.out.delivered, deliveredAt: sf.out.deliverAt,
 		stream: l.st, dgram: l.dgram, dsn: l.dsn, n: int32(n), ahead: int32(sf.out.inFlight), unsure: now-sf.out.released < sf.srtt*3/2,
 		full:    sf.out.inFlight+ackEvery*sf.plan().record >= sf.plan().limit,
-		limited: s.snd.unsent == 0 && s.wants == 0 && s.dgrams.n == 0 && (sf.out.inFlight < trialRoom || l.dgram != nil),
+		limited: s.idleFor(sf) && s.dgrams.n == 0 && (sf.out.inFlight < trialRoom || l.dgram != nil),
 	})
 }
 
@@ -378,9 +405,10 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 }
 
 // measure takes in what the answer to a record that took rtt says about the path's rate. After a silence it says nothing: a lost packet held back what
-// then arrived in a moment, and more may be held back by another. A path that loses at random is never without.
+// then arrived in a moment, and more may be held back by another. A path that loses at random is never without, and on one whose rate is still being found
+// the answers to each small flight come together, a round trip apart.
 func (s *Session) measure(now Instant, sf *Subflow, last sentRecord, rtt time.Duration) {
-	unsure := last.unsure && sf.losses.kind == LossBased
+	unsure := last.unsure && sf.losses.kind == LossBased && !sf.ramping
 	if unsure || last.limited || sf.out.sent.Len() == 0 {
 		sf.rate.stretch.end()
 	}
@@ -396,7 +424,7 @@ func (s *Session) measure(now Instant, sf *Subflow, last sentRecord, rtt time.Du
 	if last.limited {
 		return
 	}
-	sf.rated(now, sf.rate.peak(), sf.srtt)
+	sf.rated(now, sf.rate.peak(), sf.srtt, last.full)
 	sf.unexplained(rtt - max(sf.minRTT, seconds(float64(last.ahead)/sf.rate.estimate())))
 	late := max(rtt-sf.minRTT, 100*time.Microsecond)
 	sf.burst = float64(last.ahead) / late.Seconds()
@@ -419,6 +447,10 @@ func (sf *Subflow) settle(now Instant, last sentRecord, rtt time.Duration) {
 		sf.rate.sample(now, rate, false)
 	case waited <= enough:
 		sf.rate.sample(now, rate*probeGain, false)
+		if done.rate > 0 && rate >= done.rate*9/8 { // twice in a row: it was found too low
+			sf.ramp()
+		}
+		sf.rate.stretch.rate = rate
 		sf.minRTT = max(sf.minRTT, done.shortest-sf.serial) // without a queue this is what it is
 	case waited <= enough+2*sf.jitter:
 		sf.rate.sample(now, rate, false)
@@ -435,10 +467,11 @@ func (s *Session) handleDataAck(now Instant, st *Stream, ack seq.DSN) {
 	st.out.acked = ack
 	st.out.flight.ack(ack)
 	if st.out.flight.q.Len() == 0 {
-		s.snd.flying.remove(st)
+		st.lane.flying.remove(st)
 	} else {
-		s.snd.flying.rotate(st)
+		st.lane.flying.rotate(st)
 	}
+	s.tellPaths(st)
 	upTo := seq.Min(ack, st.out.buf.end)
 	s.snd.buffered -= upTo.Sub(st.out.buf.una)
 	st.out.buf.free(upTo)

@@ -48,7 +48,7 @@ type StreamID uint32
 type Session struct {
 	cfg    Config
 	policy sched.Policy
-	copies bool // policy.Copies
+	twice  bool // small datagrams go by two paths
 
 	subflows []*Subflow
 	slots    slotMask // in use
@@ -59,10 +59,11 @@ type Session struct {
 	ids      streamIDs
 	ctl      sessionControl
 	dgrams   datagrams
+	spill    spill
 	addrs    addressBook
 
 	turns   uint64 // records with data so far, on all subflows
-	wants   int    // pieces to be sent again, over all streams
+	wants   int    // pieces to be sent again, over all streams of the main lane
 	events  []Event
 	views   []sched.Path // scratch for the policy
 	closed  bool
@@ -87,9 +88,11 @@ func New(cfg Config, now Instant) *Session {
 	if cfg.KeepAlive == 0 {
 		cfg.KeepAlive = 15 * time.Second
 	}
-	s := &Session{cfg: cfg, policy: cfg.Policy, copies: cfg.Policy.Copies(), streams: make(map[StreamID]*Stream), alone: now}
-	s.all.which, s.snd.ready.which, s.snd.urgent.which = listAll, listReady, listUrgent
-	s.snd.flying.which, s.snd.starved.which = listFlying, listStarved
+	s := &Session{cfg: cfg, policy: cfg.Policy, twice: cfg.Redundant, streams: make(map[StreamID]*Stream), alone: now}
+	s.all.which, s.snd.starved.which = listAll, listStarved
+	s.snd.main = *newLane(PathSet{}, &s.wants)
+	s.snd.main.copies = cfg.Policy.Copies()
+	s.snd.lane = &s.snd.main
 	s.dgrams.init(&cfg)
 	s.snd.limit = cfg.Peer.SessionCredit
 	s.rcv.budget = cfg.Local.SessionCredit
@@ -114,14 +117,16 @@ type EventKind uint8
 
 // The events a driver hears of.
 const (
-	EventOpened   EventKind = iota // Stream was opened by the peer
-	EventReadable                  // Stream has octets, an end or an error to read
-	EventWritable                  // Stream has room, or writing to it fails from now on
-	EventSilent                    // Subflow has not answered for long: dial its path again
-	EventState                     // Subflow changed its state
-	EventAddress                   // the peer announced or withdrew an address: see Addresses
-	EventDatagram                  // Stream has a datagram to receive, and had none
-	EventClosed                    // the session has ended, for Err
+	EventOpened    EventKind = iota // Stream was opened by the peer
+	EventReadable                   // Stream has octets, an end or an error to read
+	EventWritable                   // Stream has room, or writing to it fails from now on
+	EventSilent                     // Subflow has not answered for long: dial its path again
+	EventState                      // Subflow changed its state
+	EventAddress                    // the peer announced an address: see Addresses
+	EventWithdrawn                  // the peer withdrew the address of Subflow, which is probed and stays if it answers
+	EventDatagram                   // Stream has a datagram to receive, and had none
+	EventLeaving                    // the peer wants no more streams: see Leave
+	EventClosed                     // the session has ended, for Err
 )
 
 // Event is one thing that happened. Which fields are set follows from Kind.

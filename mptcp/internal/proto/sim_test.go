@@ -55,6 +55,7 @@ type sim struct {
 	clock  simClock
 	rng    dice
 	rng2   dice        // of datagrams, so that those who draw none see the same schedules
+	rng3   dice        // of ties to paths, likewise
 	peers  [2]*simPeer // client, egress
 	paths  []*simPath
 	plans  [2][]*simPlan // opened by the client, by the egress
@@ -263,6 +264,7 @@ func (sim *sim) open(p *simPeer, plan *simPlan) {
 			break
 		}
 	}
+	sim.tieSome(p, st)
 	sim.attach(p, st).start()
 	p.drain()
 }

@@ -50,12 +50,6 @@ func (sim *sim) checkAcross(p, q *simPeer) {
 // invariants returns what is wrong with the session; nothing if all is well.
 func (s *Session) invariants() string {
 	c := counter{held: holding{limit: s.rcv.held.limit}}
-	var up slotMask
-	for _, sf := range s.subflows {
-		if sf.state == Up && sf.Role() < sched.Never {
-			up |= sf.slot
-		}
-	}
 	for id, st := range s.streams {
 		if st.id != id || st.gone {
 			return sprintf("stream %d: gone %v, in the table as %d", st.id, st.gone, id)
@@ -63,15 +57,32 @@ func (s *Session) invariants() string {
 		if err := c.add(st); err != "" {
 			return sprintf("stream %d: %s", id, err)
 		}
+		var up, may slotMask // that answer, and those of them that the stream may take
+		for _, sf := range s.subflows {
+			if sf.state == Up && sf.Role() < sched.Never {
+				up |= sf.slot
+				if st.lane.admits(sf) {
+					may |= sf.slot
+				}
+			}
+		}
 		for i := range st.out.flight.q.Len() {
-			if p := st.out.flight.q.At(i); up != 0 && !p.arrived && !p.want && p.on&up == 0 {
+			if p := st.out.flight.q.At(i); may != 0 && !p.arrived && !p.want && p.on&up == 0 {
 				return sprintf("stream %d: piece %d is on suspect paths %b only, %b answer", id, i, p.on, up)
 			}
 		}
 	}
-	if c.unsent != s.snd.unsent || c.buffered != s.snd.buffered || c.wants != s.wants || c.grown != s.rcv.grown || c.held != s.rcv.held {
+	unsent, wants := s.snd.unsent, s.wants
+	for _, l := range s.snd.lanes {
+		unsent += l.unsent
+		wants += *l.wants
+	}
+	if err := s.lanesInvariants(); err != "" {
+		return err
+	}
+	if c.unsent != unsent || c.buffered != s.snd.buffered || c.wants != wants || c.grown != s.rcv.grown || c.held != s.rcv.held {
 		return sprintf("counters: unsent %d, buffered %d, wants %d, grown %d, held %+v; recomputed %d, %d, %d, %d, %+v",
-			s.snd.unsent, s.snd.buffered, s.wants, s.rcv.grown, s.rcv.held, c.unsent, c.buffered, c.wants, c.grown, c.held)
+			unsent, s.snd.buffered, wants, s.rcv.grown, s.rcv.held, c.unsent, c.buffered, c.wants, c.grown, c.held)
 	}
 	if s.snd.used > s.snd.limit || s.rcv.used > s.rcv.limit || s.rcv.consumed > s.rcv.used || uint64(s.rcv.grown) > s.rcv.budget/2 {
 		return sprintf("credit: sent %d of %d, received %d of %d, consumed %d, grown %d", s.snd.used, s.snd.limit, s.rcv.used, s.rcv.limit, s.rcv.consumed, s.rcv.grown)
@@ -82,7 +93,7 @@ func (s *Session) invariants() string {
 	if err := s.checkDatagrams(); err != "" {
 		return err
 	}
-	for _, l := range []*streamList{&s.all, &s.snd.ready, &s.snd.urgent, &s.snd.flying, &s.dgrams.ready} {
+	for _, l := range []*streamList{&s.all, &s.dgrams.ready} {
 		if err := s.checkList(l, c.listed[l.which]); err != "" {
 			return err
 		}

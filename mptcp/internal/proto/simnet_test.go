@@ -88,6 +88,7 @@ type simWire struct {
 	recs                         []simRecord
 	written, sent, landed, acked int64
 	cwnd                         int64
+	packets                      int64   // that records make, each sent by itself
 	free, last                   Instant // when the link is free, and when what is on it has arrived
 	lost, lostAcks               int64   // octets that fell into a hole
 	down, cut, blocked           bool
@@ -110,6 +111,7 @@ func (w *simWire) writable() bool {
 
 func (w *simWire) write(rec []byte) {
 	w.written += int64(len(rec))
+	w.packets += int64((len(rec) + sealOctets + packetPayload - 1) / packetPayload)
 	w.recs = append(w.recs, simRecord{w.written, rec})
 	w.pump()
 }

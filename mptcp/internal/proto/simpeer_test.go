@@ -100,7 +100,7 @@ func (p *simPeer) handle(e Event) {
 		p.sim.silent(e.Subflow.User.(*simEnd))
 	case EventDatagram:
 		p.sim.datagram(p, e.Stream)
-	case EventState, EventAddress:
+	case EventState, EventAddress, EventWithdrawn:
 	default:
 		p.sim.fatalf("%s: event %d: %v", p.name, e.Kind, e.Err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // newSim draws a schedule.
 func newSim(seed uint64, log *simLog) *sim {
-	sim := &sim{rng: newDice(seed), rng2: newDice(^seed), log: log, every: 1}
+	sim := &sim{rng: newDice(seed), rng2: newDice(^seed), rng3: newDice(seed ^ 0x7469ed), log: log, every: 1}
 	sim.clock.now = time.Second
 	long := sim.rng.chance(0.02)
 	if long {
@@ -19,6 +19,9 @@ func newSim(seed uint64, log *simLog) *sim {
 	sim.drawSessions(long)
 	if sim.rng2.chance(0.3) {
 		sim.withDatagrams(sim.rng2.chance(0.3))
+	}
+	if sim.rng3.chance(0.3) {
+		sim.withPaths()
 	}
 	for i := range 1 + sim.rng.intN(4) {
 		sim.drawPath(i)
@@ -208,6 +211,20 @@ func (sim *sim) drawFault(at Instant, i int) {
 					e.p.s.SetRole(e.sf, role)
 					e.p.s.Probe(e.sf)
 					e.p.drain()
+				}
+			})
+		})
+		if sim.rng3.Rand == nil {
+			break
+		}
+		sim.clock.at(at+d, func() { // streams that must not take a backup path would wait for ever
+			sim.eachConn(i, func(c *simConn) {
+				for _, e := range c.ends {
+					if e.sf != nil && !e.dead {
+						e.p.s.SetRole(e.sf, sim.paths[i].role)
+						e.p.s.Probe(e.sf)
+						e.p.drain()
+					}
 				}
 			})
 		})

@@ -13,6 +13,8 @@ type Stream struct {
 
 	s     *Session
 	id    StreamID
+	lane  *lane        // never nil
+	paths *streamPaths // nil: it may take any
 	close closeState
 	gone  bool // no longer in the session's table
 	links
@@ -20,6 +22,7 @@ type Stream struct {
 	out  streamOut
 	in   streamIn
 	due  slotMask // subflows that are to carry an acknowledgement
+	via  addrSet
 	told telling
 	dg   *streamDatagrams // nil until there has been one
 
@@ -49,7 +52,8 @@ type streamIn struct {
 	window   int
 	consumed seq.DSN // what the application has taken
 	charged  seq.DSN // what counted against the session's credit
-	mark     seq.DSN // what the application had taken at markAt
+	mark     seq.DSN // end of what had been charged for at markAt
+	due      seq.DSN // end of what the application could have had then
 	markAt   Instant
 	fin      seq.DSN
 	finKnown bool
@@ -78,10 +82,11 @@ func (s *Session) newStream(id StreamID) *Stream {
 	st.out.buf.una, st.out.buf.end, st.out.acked, st.out.nxt = first, first, first, first
 	st.out.limit = first.Add(int(s.cfg.Peer.StreamCredit))
 	first = s.firstIn()
-	st.in.buf.next, st.in.buf.highest, st.in.consumed, st.in.charged, st.in.mark = first, first, first, first, first
+	st.in.buf.next, st.in.buf.highest, st.in.consumed, st.in.charged, st.in.mark, st.in.due = first, first, first, first, first, first
 	st.in.window = int(s.cfg.Local.StreamCredit)
 	st.in.limit = first.Add(st.in.window)
-	st.out.flight.total = &s.wants
+	st.lane = &s.snd.main
+	st.out.flight.total = st.lane.wants
 	st.in.buf.all = &s.rcv.held
 	st.in.buf.held.Seed(s.cfg.Seed + uint64(id))
 	st.in.buf.runs.Seed(s.cfg.Seed - uint64(id))
@@ -94,6 +99,9 @@ func (s *Session) newStream(id StreamID) *Stream {
 func (s *Session) OpenStream(now Instant) (*Stream, error) {
 	if s.closed {
 		return nil, ErrSessionClosed
+	}
+	if s.ids.leaving {
+		return nil, ErrPeerLeaving
 	}
 	id, ok := s.ids.open()
 	if !ok {
@@ -189,8 +197,13 @@ func (st *Stream) Drop(now Instant) {
 	if st.discard(now); st.gone {
 		return
 	}
+	st.giveUp(now, CodeReset)
+}
+
+// giveUp ends both directions for a cause of this side; the peer is told Gone.
+func (st *Stream) giveUp(now Instant, code Code) {
 	s := st.s
-	st.kill(CodeReset)
+	st.kill(code)
 	s.forget(now, st)
 	if best := s.best(); best != nil && len(best.in.gone) < maxGone {
 		best.in.gone = append(best.in.gone, st.id)
@@ -217,7 +230,7 @@ func (st *Stream) abort(now Instant, code Code, end seq.DSN) {
 	}
 	end = seq.Max(st.out.nxt, end)
 	if n := st.out.buf.end.Sub(end); n > 0 {
-		st.s.snd.unsent -= n
+		st.lane.unsent -= n
 		st.s.snd.buffered -= n
 		st.out.buf.truncate(end)
 	}
@@ -232,6 +245,9 @@ func (st *Stream) abort(now Instant, code Code, end seq.DSN) {
 	st.s.enqueue(st)
 	st.wake(EventWritable)
 }
+
+// Readable reports whether Next has octets to give.
+func (st *Stream) Readable() bool { return st.in.buf.ready.Len() > 0 }
 
 // Next takes the next octets in order; nil if none are there. The caller owns the buffer and calls Consumed when done with it.
 func (st *Stream) Next() *bufpool.Buf { return st.in.buf.pop() }
@@ -282,6 +298,12 @@ func (s *Session) forget(now Instant, st *Stream) {
 	st.dropOut()
 	st.gone = true
 	delete(s.streams, st.id)
+	if st.lane != &s.snd.main {
+		was := st.lane
+		st.lane = &s.snd.main
+		st.out.flight.total = st.lane.wants
+		s.leave(was)
+	}
 	s.all.remove(st)
 	s.shrink(st)
 	s.ids.closed(st.id)
@@ -295,12 +317,12 @@ func (s *Session) forget(now Instant, st *Stream) {
 // dropOut forgets everything that was to be sent.
 func (st *Stream) dropOut() {
 	s := st.s
-	s.snd.ready.remove(st)
-	s.snd.urgent.remove(st)
+	st.lane.ready.remove(st)
+	st.lane.urgent.remove(st)
 	s.snd.starved.remove(st)
-	s.snd.flying.remove(st)
+	st.lane.flying.remove(st)
 	s.snd.buffered -= st.out.buf.len()
-	s.snd.unsent -= st.unsent()
+	st.lane.unsent -= st.unsent()
 	st.dropDatagrams()
 	st.out.buf.drop()
 	st.out.nxt = seq.Max(st.out.nxt, st.out.buf.end)

@@ -16,6 +16,7 @@ type streamIDs struct {
 	peerClosed          uint32
 	slots               uint32 // streams the peer may have at a time
 	skipped             []idSpan
+	leaving             bool // the peer wants no more of ours
 }
 
 // idSpan is a range of the peer's streams, from included to to excluded, that it must have opened before one that came already. They count against

@@ -29,8 +29,9 @@ type Subflow struct {
 	removed    bool
 
 	health
-	out outbound
-	in  inbound
+	terms terms
+	out   outbound
+	in    inbound
 
 	due       seq.Queue[dueAck]
 	prio      bool // an MP_PRIO is to be sent
@@ -190,7 +191,7 @@ func (s *Session) SetRole(sf *Subflow, role sched.Role) {
 func (s *Session) HandsOver(sf *Subflow) bool {
 	full := sf.full()
 	for _, q := range s.subflows {
-		if q != sf && (q.verdict == sched.HeldTurn || full && (q.verdict == sched.HeldFar || q.Role() == sched.Secondary)) {
+		if q != sf && (q.verdict == sched.HeldTurn || full && (q.verdict == sched.HeldFar || q.verdict == sched.HeldCost || q.Role() == sched.Secondary)) {
 			return true
 		}
 	}
@@ -228,25 +229,27 @@ func (s *Session) answering() (m slotMask) {
 	return m
 }
 
-// view fills s.views with what the policy sees and returns the index of sf.
+// view fills s.views with what the policy sees of the subflows that the lane may use and returns the index of sf.
 func (s *Session) view(sf *Subflow) (self int) {
 	s.views = s.views[:0]
-	for i, x := range s.subflows {
+	for _, x := range s.subflows {
 		if x == sf {
-			self = i
+			self = len(s.views)
+		} else if !s.snd.admits(x) {
+			continue
 		}
-		v := x.view()
+		v := s.viewOf(x)
 		v.Suspect = v.Suspect || x != sf && s.onTrial(x) > 0 // nobody should wait for it
 		s.views = append(s.views, v)
 	}
 	return self
 }
 
-func (sf *Subflow) view() sched.Path {
+func (s *Session) viewOf(sf *Subflow) sched.Path {
 	p := sf.plan()
 	return sched.Path{
-		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.out.inFlight >= p.limit, Busy: sf.busy,
-		Rate: p.promise, MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight, Window: p.limit, Turn: sf.turn,
+		Role: sf.Role(), Suspect: sf.state == Suspect, Saturated: sf.full(), Spills: s.spill.on, Busy: sf.busy, Cost: sf.terms.cost(),
+		Rate: sf.terms.most(p.promise), MinRTT: sf.minRTT, SRTT: sf.srtt, InFlight: sf.out.inFlight, Window: p.limit, Turn: sf.turn,
 	}
 }
 
@@ -254,6 +257,9 @@ func (sf *Subflow) view() sched.Path {
 func (sf *Subflow) Reason() string {
 	if sf.state == Suspect {
 		return sched.HeldSuspect.String()
+	}
+	if sf.terms.shut {
+		return "limited to " + rateText(sf.terms.rate())
 	}
 	if sf.verdict == sched.Send {
 		return "answers"

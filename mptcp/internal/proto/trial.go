@@ -21,7 +21,7 @@ func (s *Session) onTrial(sf *Subflow) (room int) {
 		return 0
 	}
 	for _, q := range s.subflows {
-		if q == sf || q.state != Up || q.Role() > sf.Role() || !q.rate.measured() && !before(q, sf) {
+		if q == sf || !s.snd.admits(q) || q.state != Up || q.Role() > sf.Role() || !q.rate.measured() && !before(q, sf) {
 			continue
 		}
 		if q.arrival(segment) < 2*sf.srtt+trialSlack { // it does not keep anybody waiting either

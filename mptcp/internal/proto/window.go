@@ -27,7 +27,7 @@ const (
 	minRTTFor   = 3 * time.Second       // how long the lowest round-trip time counts; longer on long paths: 20 round trips
 	rampSpan    = 20 * time.Millisecond // and this beyond 7/4 of the product of rate and delay while the rate is being found: queues often hold as much
 	jitterSpan  = time.Millisecond      // queued beyond what records and jitter ask for, for schedulers on the way
-	jitterMost  = 30 * time.Millisecond // jitter that is made up for, on a short path; a fourth of a long one's round trip
+	jitterMost  = 40 * time.Millisecond // jitter that is made up for, on a short path; a fourth of a long one's round trip
 	initialRoom = 10 * segment          // in flight before anything is known: RFC 6928's initial window
 	repairTrips = 8                     // round trips' worth in flight where packets are lost at random: nothing is reported while one is repaired, and there is always one; the kernel keeps the queue short
 	leastRoom   = 4 * segment           // in flight on the slowest path: TCP's fast retransmission needs that many
@@ -89,15 +89,17 @@ func (w *window) queued(now Instant, rtt, gap time.Duration) {
 	}
 }
 
-// rated takes in the path's rate, measured while it had enough to do: once that has not grown by a quarter in three round trips, or there has been a
-// queue for one, it is found.
-func (w *window) rated(now Instant, rate float64, rtt time.Duration) {
+// rated takes in the path's rate, measured while it had enough to do: once that has not grown by a quarter in three round trips in which as much as allowed
+// was in flight (full), or there has been a queue for one, it is found.
+func (w *window) rated(now Instant, rate float64, rtt time.Duration, full bool) {
 	switch {
 	case !w.ramping:
 	case w.queuedAt != 0 && now-w.queuedAt >= rtt:
 		w.ramping = false
 	case rate >= w.top*5/4:
 		w.top, w.flat, w.roundAt = rate, 0, now
+	case !full: // the kernel's window is smaller
+		w.roundAt = now
 	case now-w.roundAt >= rtt:
 		w.flat, w.roundAt = w.flat+1, now
 		w.ramping = w.flat < 3
@@ -139,8 +141,8 @@ func (h *health) limit(record int) int {
 		span = h.minRTT + h.minRTT/4 + 2*seconds(float64(record)/rate) + jitterSpan
 	case h.ramping:
 		span = h.minRTT*7/4 + rampSpan
-		if !h.rest.resting { // the kernel's window is no limit to what the path carries yet, and only grows if it is filled
-			rate = max(rate, min(h.rate.kernel, 4*rate))
+		if seen := h.rate.ceiling.known(); seen || !h.rest.resting { // the kernel's window only grows if it is filled; what was measured over some round trips lags behind it
+			rate = max(rate, h.rate.ceiling.bound(min(h.rate.kernel, 4*rate)))
 		}
 	default:
 		gap := seconds(float64(record) / rate)
@@ -171,7 +173,8 @@ func (sf *Subflow) Pace() uint64 {
 	return uint64(pace)
 }
 
-func (sf *Subflow) full() bool { return sf.out.inFlight >= sf.plan().limit }
+// full reports whether the path may take no data now: as much as it should have is in flight, or its owner's limit is used up.
+func (sf *Subflow) full() bool { return sf.terms.shut || sf.out.inFlight >= sf.plan().limit }
 
 // promise is the rate that the path may be expected to have. While it is being found, what was measured is what was in flight, not what the path
 // can do: the spread of a burst says more, and the kernel's window bounds it.

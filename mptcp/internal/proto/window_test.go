@@ -118,7 +118,7 @@ func TestRampEndsWhenTheRateStopsGrowing(t *testing.T) {
 	w.start(second, 30*ms)
 	now, rate := second, 1e5
 	for range 6 {
-		w.rated(now, rate, 30*ms)
+		w.rated(now, rate, 30*ms, true)
 		now, rate = now+30*ms, 2*rate
 	}
 	if !w.ramping {
@@ -127,8 +127,8 @@ func TestRampEndsWhenTheRateStopsGrowing(t *testing.T) {
 	rounds := 0
 	for ; w.ramping && rounds < 100; rounds++ {
 		now += 30 * ms
-		w.rated(now, rate, 30*ms)
-		w.rated(now, rate, 30*ms)
+		w.rated(now, rate, 30*ms, true)
+		w.rated(now, rate, 30*ms, true)
 	}
 	if rounds > 5 {
 		t.Errorf("took %d round trips to end", rounds)
