@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -57,20 +59,18 @@ func TestDialDeadPath(t *testing.T) {
 type stepConn struct {
 	net.Conn
 	step func(n int)
-	n    int
+	n    atomic.Int64
 }
 
 func (c *stepConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.n++
-	c.step(c.n)
+	c.step(int(c.n.Add(1)))
 	return n, err
 }
 
 func (c *stepConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.n++
-	c.step(c.n)
+	c.step(int(c.n.Add(1)))
 	return n, err
 }
 
@@ -145,29 +145,39 @@ func (w *world) onlySession() {
 	}
 }
 
-// Two paths have both begun a session: the later one takes its own back, and joins.
+// earlier makes w's responder one that knows nothing of MP_JOIN_CAP, nor of MP_JOIN in place of the third record.
+func (w *world) earlier() { w.listener.cfg.noMerge = true }
+
+// Two paths have both begun a session: the later one is merged into it, joins it on the same connection, or, where the responder knows neither, takes its own
+// back and joins on another one.
 func TestDialLostRace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil, wan, slow)
-		first := w.path(0)
-		dial := first.Dial
-		first.Dial = func(ctx context.Context) (*Carrier, error) {
-			c, err := dial(ctx)
-			if w.paths[0].Dialled() == 1 { // silent for so long that the other begins, and is not done when this one is
-				w.paths[0].Cut()
-				time.AfterFunc(520*time.Millisecond, w.paths[0].Heal)
-			}
-			return c, err
-		}
-		w.dialWithin(time.Second, first, w.path(1))
-		time.Sleep(3 * time.Second)
-		if d := w.paths[1].Dialled(); d != 2 {
-			t.Errorf("the path that lost the race was dialled %d times, want 2", d)
-		}
-		w.wantPath("a", "up")
-		w.wantPath("b", "up")
-		w.onlySession()
-	})
+	for _, tc := range []struct {
+		establish string
+		old       bool
+		dials     int
+		by        string
+	}{{"ext", false, 1, "MP_JOIN_CAP"}, {"sim", false, 1, "MP_JOIN"}, {"ext", true, 2, "MP_JOIN"}, {"sim", true, 2, "MP_JOIN"}} {
+		t.Run(fmt.Sprintf("%s, old %v", tc.establish, tc.old), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := &logLines{}
+				w := newWorld(t, &Config{Establish: tc.establish, Logger: slog.New(slog.NewTextHandler(log, nil))}, wan, wan)
+				if tc.old {
+					w.earlier()
+				}
+				w.dialWithin(6*30*time.Millisecond, w.all()...)
+				time.Sleep(3 * time.Second)
+				if a, b := w.paths[0].Dialled(), w.paths[1].Dialled(); max(a, b) != tc.dials || min(a, b) != 1 {
+					t.Errorf("the paths were dialled %d and %d times, want 1 and %d", a, b, tc.dials)
+				}
+				w.wantPath("a", "up")
+				w.wantPath("b", "up")
+				w.onlySession()
+				if n := log.count("by=" + tc.by + " "); n != 1 {
+					t.Errorf("%d paths joined by %s, want one:\n%v", n, tc.by, log)
+				}
+			})
+		})
+	}
 }
 
 func TestDialRefused(t *testing.T) {

@@ -65,6 +65,11 @@ func (p *path) next() (wait, try time.Duration, done bool) {
 	case !wanted:
 		return s.nextView(now), 0, false
 	}
+	if due, ok := s.startDue(p); !ok {
+		return forGood, 0, false
+	} else if now < due {
+		return due - now, 0, false
+	}
 	if due := p.redial.Due(); now < due {
 		return due - now, 0, false
 	}
@@ -135,9 +140,9 @@ func (p *path) attempt(try time.Duration) {
 	if !p.begin(cancel) {
 		return
 	}
-	c, err := p.Dial(ctx)
+	c, announced, err := p.connect(ctx)
 	if err == nil {
-		err = p.enlist(ctx, c)
+		err = p.enlist(ctx, c, announced)
 	}
 	s.mu.Lock()
 	p.dialing = nil
@@ -159,6 +164,10 @@ func (p *path) begin(abort context.CancelFunc) bool {
 		return false
 	}
 	p.dialing, p.aborted = abort, false
+	if p.began == 0 {
+		p.began = p.s.now()
+		p.s.pokeAll() // the next one's turn depends on it
+	}
 	if p.sub == nil {
 		p.since = time.Now()
 	}
@@ -166,11 +175,11 @@ func (p *path) begin(abort context.CancelFunc) bool {
 }
 
 // enlist makes the carrier c a subflow.
-func (p *path) enlist(ctx context.Context, c *Carrier) error {
-	ctx, cancel := context.WithTimeout(ctx, p.s.cfg.HandshakeTimeout)
-	defer cancel()
+func (p *path) enlist(ctx context.Context, c *Carrier, announced bool) error {
 	sf := newSubflow(c)
-	sf.path = p
+	sf.path, sf.announced = p, announced
+	ctx, cancel := context.WithTimeout(ctx, sf.handshakeTime(p.s.cfg.HandshakeTimeout))
+	defer cancel()
 	err := p.s.enlist(ctx, sf)
 	if err != nil && sf.s == nil {
 		sf.close()
@@ -196,6 +205,7 @@ func (p *path) failed(err error) {
 		s.note(level, "path down", "session", s.id, "path", p.Name, "reason", err)
 	}
 	p.err, p.since = err, time.Now()
+	s.cfg.History.failed(p.Name)
 	p.redial.Failed(s.now(), !s.answers(), rand.Float64())
 	if errors.Is(err, ErrUnknownSession) && !s.answers() {
 		s.core.End(s.now(), ErrUnknownSession, false)
@@ -208,6 +218,7 @@ func (p *path) failed(err error) {
 func (p *path) joined(sf *subflow) {
 	old := p.sub
 	p.sub, p.again, p.proven, p.err, p.since = sf, false, true, nil, time.Now()
+	p.agree(sf)
 	p.redial.Joined(p.s.now())
 	if old != nil {
 		old.end(errReplaced)
@@ -219,11 +230,17 @@ func (p *path) joined(sf *subflow) {
 func (p *path) lost(sf *subflow, cause error) {
 	p.carried[0] += sf.txBytes
 	p.carried[1] += sf.rxBytes
+	tx, rx := sf.onWire()
+	p.packets[0] += tx
+	p.packets[1] += rx
 	if p.sub != sf {
 		return
 	}
 	p.sub, p.again, p.err, p.since = nil, false, cause, time.Now()
-	p.redial.Lost(p.s.now())
+	if p.redial.Lost(p.s.now()); errors.Is(cause, ErrAltered) && p.s.answers() { // the only path there is stays better than none
+		p.redial.Altered(p.s.now(), rand.Float64())
+		p.s.note(slog.LevelWarn, "path quarantined", "session", p.s.id, "path", p.Name, "reason", cause)
+	}
 	p.s.pokeAll()
 }
 

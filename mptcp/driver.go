@@ -83,7 +83,19 @@ func (s *Session) handle(e proto.Event) {
 	case proto.EventSilent:
 		subflowOf(e.Subflow).silent()
 	case proto.EventAddress:
-		// Dialling announced addresses is a matter of policy; what is announced is kept in the core for it.
+		if s.elsewhere { // those that wait for an address have one
+			for _, p := range s.paths {
+				if p.sub == nil {
+					p.redial.Kick(s.now())
+					p.poke()
+				}
+			}
+		}
+	case proto.EventWithdrawn:
+		subflowOf(e.Subflow).withdrawn()
+	case proto.EventLeaving:
+		s.note(slog.LevelInfo, "peer leaves", "session", s.id, "reason", "it takes no more streams; those that are open go on")
+		close(s.leaving)
 	case proto.EventClosed:
 		s.closed(e.Err)
 	}

@@ -15,12 +15,16 @@ var (
 	ErrPeerClosed = proto.ErrPeerClosed
 	// ErrStreamLimit: the peer allows no more streams for now.
 	ErrStreamLimit = proto.ErrStreamLimit
+	// ErrPeerLeaving: the peer is about to go and takes no more streams.
+	ErrPeerLeaving = proto.ErrPeerLeaving
 	// ErrUnknownSession: the peer does not know the session a join was for; it has restarted, or has given the session up.
 	ErrUnknownSession = errors.New("the peer does not know the session")
 	// ErrLinger: no subflow could be had for as long as the session may live without.
 	ErrLinger = errors.New("session without any path for too long")
 	// ErrHandshake: the peer did not speak the protocol, or could not prove who it is.
 	ErrHandshake = errors.New("handshake refused")
+	// ErrAltered, in the error of a Carrier's Conn: what came is not what was sent. The path is not dialled again for a while.
+	ErrAltered = errors.New("data altered on the way")
 	// ErrNoPath: a session was to be dialled without a path to dial.
 	ErrNoPath = errors.New("no path to dial")
 )
@@ -53,7 +57,7 @@ func (e *StreamError) Unwrap() error { return e.Session }
 func (s *Session) streamError(code proto.Code) error {
 	_, cause := s.core.Closed()
 	if code != proto.CodeSession || cause == nil {
-		return &StreamError{Remote: true, Reason: code.String()}
+		return &StreamError{Remote: code != proto.CodeNoPath, Reason: code.String()}
 	}
 	return &StreamError{Remote: errors.Is(cause, ErrPeerClosed), Reason: cause.Error(), Session: cause}
 }

@@ -3,7 +3,9 @@ package mptcp
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/bufpool"
@@ -57,16 +59,20 @@ func TestGatherer(t *testing.T) {
 		{"fails at once", true, []int{10, 20, 30}, 15, 1, 15},
 	} {
 		w := &taker{failAt: tc.failAt}
-		g := gatherer{to: w}
+		to := io.Writer(w)
 		if tc.many {
-			g.to = manyTaker{w}
+			to = manyTaker{w}
 		}
+		g := takeGatherer()
 		for _, n := range tc.sizes {
 			g.bufs = append(g.bufs, bufpool.Get(n))
 		}
-		n, err := g.flush()
+		n, err := g.flush(to)
 		if n != tc.want || w.calls != tc.calls || int64(w.Len()) != tc.want || errors.Is(err, errFull) != (tc.failAt > 0) {
 			t.Errorf("%s: flush = %d, %v in %d calls, want %d in %d", tc.name, n, err, w.calls, tc.want, tc.calls)
+		}
+		if g.giveBack(); g.room != [gathered]*bufpool.Buf{} || slices.ContainsFunc(g.vec[:], func(b []byte) bool { return b != nil }) {
+			t.Errorf("%s: what lies in the pool holds buffers", tc.name)
 		}
 	}
 }

@@ -55,100 +55,63 @@ func (sf *subflow) refuse(reason option.Reason, err error) error {
 	return fmt.Errorf("%w: %w", ErrHandshake, err)
 }
 
+// refusal tells the peer why the record that it sent will not do, unless that was a refusal itself, and returns the error for the log. made says whether
+// there is a session.
+func (sf *subflow) refusal(f *proto.Flow, err error, made bool) error {
+	var reset *proto.PeerResetError
+	switch {
+	case !errors.As(err, &reset):
+		return sf.refuse(option.ReasonMPTCP, err)
+	case reset.Reason == option.ReasonMPTCP && f.Joined():
+		return ErrUnknownSession
+	case f.Merged() && made: // an ordinary join will tell
+		return errLostRace
+	default:
+		return err
+	}
+}
+
 // opening is the outcome of MP_CAPABLE: all a session needs.
 type opening struct {
 	client        bool
 	secret        key.Secret
 	local, remote wire.Hello
-	rtt           time.Duration
-	first         firstRecord // on the client
 }
 
-// firstRecord is the responder's first record after a handshake, which ends it: its options, and its payload, because the responder may send data
-// at once. Both are for the core.
+// firstRecord is a record of the peer's while the handshake is not done on this side: its options, and its payload, because the one that ends a handshake
+// may bring some.
 type firstRecord struct {
 	opts    []byte
 	payload *bufpool.Buf
 }
 
-// capable is the client's side of MP_CAPABLE.
-func (sf *subflow) capable(cfg *Config) (o opening, err error) {
-	o.client, o.local = true, cfg.hello(cfg.Memory)
-	own := key.Key(random())
-	began := time.Now()
-	if err = sf.send(proto.AppendCapable(nil, o.local)); err != nil {
-		return o, err
-	}
-	opts, err := sf.expect()
-	if err != nil {
-		return o, err
-	}
-	o.rtt = time.Since(began)
-	peer, hello, err := proto.ParseCapableReply(opts)
-	if err != nil {
-		return o, sf.refuse(option.ReasonMPTCP, err)
-	}
-	o.remote = hello
-	o.secret = key.Secret{Local: own, Remote: peer, Binding: sf.carrier.Binding, Version: proto.Version}
-	if err = sf.send(proto.AppendCapableACK(nil, own, peer)); err != nil {
-		return o, err
-	}
-	// Until this record comes the responder may not have the session, and no other path could join it (RFC 8684, section 3.1): a path that dies
-	// right here must not be taken for the session's first.
-	o.first, err = sf.confirmation()
-	return o, err
-}
-
-// confirmation reads the record that ends a handshake.
-func (sf *subflow) confirmation() (firstRecord, error) {
+// firstRecord reads one.
+func (sf *subflow) firstRecord() (firstRecord, error) {
 	opts := make([]byte, wire.MaxOptions)
 	h, payload, err := sf.readRecord(opts)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return firstRecord{}, err
 	}
-	opts = opts[:h.OptionLen]
-	if err := proto.CheckConfirmation(opts); err != nil {
-		payload.Free()
-		return firstRecord{}, err
-	}
-	return firstRecord{opts, payload}, nil
+	return firstRecord{opts[:h.OptionLen], payload}, nil
 }
 
-// admission is the outcome of MP_JOIN for the side that opened it.
-type admission struct {
-	addrID uint8
-	backup bool
-	rtt    time.Duration
-	first  firstRecord
+// peer names the peer's address and the network it is reached by.
+func (sf *subflow) peer() string {
+	if sf.carrier.Peer != "" {
+		return sf.carrier.Peer
+	}
+	return sf.remote()
 }
 
-// join is the client's side of MP_JOIN, up to the responder's confirmation.
-func (sf *subflow) join(secret key.Secret, addrID uint8, role Role) (a admission, err error) {
-	j := proto.Join{Secret: secret, Binding: sf.carrier.Binding, Own: uint32(random())}
-	began := time.Now()
-	if err = sf.send(j.AppendSYN(nil, addrID, role >= RoleBackup)); err != nil {
-		return a, err
+// learnVersion remembers what a peer's answer says about the versions that it speaks. mu is held.
+func (s *Session) learnVersion(sf *subflow, f *proto.Flow, err error) {
+	switch v, ok := f.Version(); {
+	case ok:
+		s.cfg.History.spoke(sf.peer(), v)
+	case err != nil && s.cfg.AllowV0 && !s.opening.Made():
+		s.cfg.History.refused(sf.peer(), sf.offered)
 	}
-	opts, err := sf.expect()
-	if err != nil {
-		return a, err
-	}
-	a.rtt = time.Since(began)
-	answer, err := j.ParseSYNACK(opts)
-	var reset *proto.PeerResetError
-	switch {
-	case errors.As(err, &reset) && reset.Reason == option.ReasonMPTCP:
-		return a, ErrUnknownSession
-	case errors.As(err, &reset):
-		return a, err
-	case err != nil:
-		return a, sf.refuse(option.ReasonMPTCP, err)
-	}
-	a.addrID, a.backup = answer.AddrID, answer.Backup
-	if err = sf.send(j.AppendACK(nil)); err != nil {
-		return a, err
-	}
-	// No data goes out before this record (RFC 8684, section 3.2: PRE_ESTABLISHED), but it may bring some.
-	a.first, err = sf.confirmation()
-	return a, err
 }

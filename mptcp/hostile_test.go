@@ -28,17 +28,7 @@ func intrude(t *testing.T, l *Listener, hello wire.Hello, acks bool) (*hostile, 
 	t.Helper()
 	c, _ := knock(t, l, netsim.NewPath("h", wan), "hostile")
 	h := &hostile{t: t, c: c, sf: newSubflow(carrier(c)), acks: acks}
-	c.Write(proto.AppendCapable(nil, hello))
-	opts, err := h.sf.expect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, _, err := proto.ParseCapableReply(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.secret = key.Secret{Local: 77, Remote: theirs, Binding: h.sf.carrier.Binding, Version: proto.Version}
-	c.Write(proto.AppendCapableACK(nil, h.secret.Local, theirs))
+	h.secret = h.sf.openByHand(t, hello)
 	first := h.secret.Local.IDSN(proto.Version) + 1
 	h.say([]byte("hello"), wire.Append32(nil, wire.PrivStream, 0), option.DSS{HasMap: true, DSN64: true, DSN: uint64(first), SSN: 1, Length: 5}.Append(nil))
 	s, err := l.Accept(t.Context())
@@ -53,6 +43,30 @@ func intrude(t *testing.T, l *Listener, hello wire.Hello, acks bool) (*hostile, 
 		t.Fatal(err)
 	}
 	return h, st
+}
+
+// openByHand runs MP_CAPABLE.
+func (sf *subflow) openByHand(t *testing.T, hello wire.Hello) key.Secret {
+	t.Helper()
+	o := proto.NewOpening(proto.OpeningConfig{Key: key.Key(random()), Hello: hello, Reliable: true})
+	f := o.Begin(time.Second, proto.FlowSpec{Binding: sf.carrier.Binding, Version: proto.Version})
+	for {
+		switch step := f.Next(time.Second); step.Kind {
+		case proto.StepSend:
+			sf.send(step.Record)
+		case proto.StepRead:
+			opts, err := sf.expect()
+			if err == nil {
+				err = f.Handle(time.Second, opts)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		default:
+			secret, _, _ := o.Agreed()
+			return secret
+		}
+	}
 }
 
 // say sends a record.

@@ -15,7 +15,6 @@ import (
 	"github.com/mpsocks/mpsocks/internal/netsim"
 	"github.com/mpsocks/mpsocks/mptcp/internal/key"
 	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
-	"github.com/mpsocks/mpsocks/mptcp/internal/wire"
 	"github.com/mpsocks/mpsocks/mptcp/option"
 )
 
@@ -60,7 +59,7 @@ func TestHandleGarbage(t *testing.T) {
 		"tls":                        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + string(long[:600]),
 		"empty record":               "\x00\x00\x00\x00",
 		"long payload":               "\x00\xff\xff\xff" + string(long),
-		"payload":                    string(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory))[:1]) + "\x00\x00\x01" + string(long[:600]),
+		"payload":                    string(firstCapable()[:1]) + "\x00\x00\x01" + string(long[:600]),
 		"capable without hello":      "\x01\x00\x00\x00\x1e\x04\x01\x01",
 		"capable of version 0":       "\x01\x00\x00\x00\x1e\x04\x00\x01",
 		"option longer than its end": "\x01\x00\x00\x00\x1e\xff\x01\x01",
@@ -92,7 +91,7 @@ func TestHandleGarbage(t *testing.T) {
 
 // A handshake has its time, however its octets dribble in, and wherever they stop.
 func TestHandleSlow(t *testing.T) {
-	whole := proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory))
+	whole := firstCapable()
 	for _, n := range []int{0, 1, len(whole) - 1, len(whole)} {
 		t.Run(fmt.Sprintf("stops after %d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -389,31 +388,53 @@ func TestPeerSessionsBounded(t *testing.T) {
 	})
 }
 
-// capable sends the first record of MP_CAPABLE.
-func capable(c net.Conn) {
-	c.Write(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory)))
+// firstCapable is the first record of MP_CAPABLE.
+func firstCapable() []byte {
+	return proto.AppendCapable(nil, proto.FirstCapable{Version: proto.Version, Hello: (&Config{}).orDefault(0).hello(defaultMemory)})
 }
 
-// capableReply reads the answer to the first record of MP_CAPABLE.
-func capableReply(c net.Conn) (key.Key, wire.Hello, error) {
-	c.SetReadDeadline(time.Now().Add(time.Minute))
-	opts, err := newSubflow(&Carrier{Conn: c}).expect()
+// rawCapable is an MP_CAPABLE by hand.
+type rawCapable struct {
+	c    net.Conn
+	o    *proto.Opening
+	flow *proto.Flow
+}
+
+// capable sends the first record of MP_CAPABLE.
+func capable(c net.Conn) *rawCapable {
+	hello := (&Config{}).orDefault(0).hello(defaultMemory)
+	r := &rawCapable{c: c, o: proto.NewOpening(proto.OpeningConfig{Key: key.Key(random()), Hello: hello, Reliable: true})}
+	r.flow = r.o.Begin(time.Second, proto.FlowSpec{Binding: carrier(c).Binding, Version: proto.Version})
+	r.send()
+	return r
+}
+
+func (r *rawCapable) send() { r.c.Write(r.flow.Next(time.Second).Record) }
+
+// reply reads the answer to the first record, and returns what the responder grants.
+func (r *rawCapable) reply() (granted uint64, err error) {
+	r.c.SetReadDeadline(time.Now().Add(time.Minute))
+	opts, err := newSubflow(&Carrier{Conn: r.c}).expect()
 	if err != nil {
-		return 0, wire.Hello{}, err
+		return 0, err
 	}
-	return proto.ParseCapableReply(opts)
+	_, _, hello, err := proto.ParseCapableReply(opts)
+	if err == nil {
+		err = r.flow.Handle(time.Second, opts)
+	}
+	return hello.SessionCredit, err
 }
 
 // wantFullGrant has a peer come that is new to l.
 func wantFullGrant(t *testing.T, l *Listener, p *netsim.Path, peer string) {
 	t.Helper()
 	c, done := knock(t, l, p, peer)
-	capable(c)
-	if _, hello, err := capableReply(c); err != nil || hello.SessionCredit != defaultMemory {
-		t.Errorf("%s is granted %d octets, %v; want %d", peer, hello.SessionCredit, err, defaultMemory)
+	if granted, err := capable(c).reply(); err != nil || granted != defaultMemory {
+		t.Errorf("%s is granted %d octets, %v; want %d", peer, granted, err, defaultMemory)
 	}
 	c.Close()
 	<-done
+	time.Sleep(strandedLife)
 }
 
 // However many sessions a peer begins at once, few are under way, fewer come to be than it may have, and others find their memory.
@@ -422,22 +443,19 @@ func TestHandleCapableFlood(t *testing.T) {
 		l := NewListener(nil)
 		p := netsim.NewPath("a", wan)
 		type shaken struct {
-			c      net.Conn
-			done   <-chan handled
-			theirs key.Key
+			*rawCapable
+			done <-chan handled
 		}
 		// flood begins 60 sessions and returns those that were answered.
 		flood := func() (answered []shaken) {
 			var all []shaken
 			for range 60 {
 				c, done := knock(t, l, p, "flooder")
-				capable(c)
-				all = append(all, shaken{c: c, done: done})
+				all = append(all, shaken{capable(c), done})
 			}
 			for _, h := range all {
-				theirs, _, err := capableReply(h.c)
+				_, err := h.reply()
 				if err == nil {
-					h.theirs = theirs
 					answered = append(answered, h)
 					continue
 				}
@@ -454,7 +472,7 @@ func TestHandleCapableFlood(t *testing.T) {
 		}
 		finish := func(all []shaken) {
 			for _, h := range all {
-				h.c.Write(proto.AppendCapableACK(nil, key.Key(random()), h.theirs))
+				h.send()
 			}
 			time.Sleep(time.Second)
 		}
@@ -521,7 +539,7 @@ func TestAcceptEnds(t *testing.T) {
 		}
 		early.Close()
 		c, done := knock(t, l, netsim.NewPath("a", wan), "late")
-		c.Write(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(defaultMemory)))
+		c.Write(firstCapable())
 		if h := <-done; !errors.Is(h.err, net.ErrClosed) || h.took > 0 {
 			t.Errorf("a connection to a closed listener was handled for %v: %v; want net.ErrClosed at once", h.took, h.err)
 		}
@@ -622,3 +640,29 @@ type namedConn struct {
 }
 
 func (c namedConn) LocalAddr() net.Addr { return addr{c.name, "local"} }
+
+// A thousand guesses at a proof: each costs a connection, none is right, and nothing is kept of them.
+func TestHandleManyForgedJoins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dialled(t, nil, wan)
+		p := netsim.NewPath("x", wan)
+		for range 1000 {
+			c, done := knock(t, w.listener, p, "tester")
+			j := w.newJoin(c)
+			c.Write(j.syn())
+			if err := j.reply(c); err != nil {
+				t.Fatal(err)
+			}
+			j.Secret.Local = key.Key(random())
+			c.Write(j.AppendACK(nil))
+			if h := <-done; !errors.Is(h.err, ErrHandshake) {
+				t.Fatalf("a guess was handled: %v", h.err)
+			}
+			c.Close()
+		}
+		if st := w.server.Stats(); len(st.Paths) != 1 || w.listener.halfOpen(w.client) != 0 {
+			t.Errorf("the session has %d subflows and %d half-open joins, want 1 and none", len(st.Paths), w.listener.halfOpen(w.client))
+		}
+		w.echo()
+	})
+}

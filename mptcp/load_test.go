@@ -134,6 +134,9 @@ func inUse() int64 {
 
 // Ten thousand idle streams, each with a goroutine that waits in Read at both ends, cost little memory.
 func TestIdleStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: thousands of streams")
+	}
 	const streams, most = 10000, 16 << 10
 	p := newPair(t, 2, nil)
 	served := p.accepted(t, func(s *Stream) {

@@ -3,6 +3,7 @@ package mptcp
 import (
 	"context"
 	"net"
+	"net/netip"
 
 	"github.com/mpsocks/mpsocks/mptcp/sched"
 )
@@ -30,6 +31,17 @@ type Carrier struct {
 	// Binding is a secret of this channel that both ends know and nobody else, such as 32 octets of TLS exporter output. Empty where there is none: then joins
 	// are authenticated as in RFC 8684. Both ends must agree on it, and all carriers of a session must have one of the same length.
 	Binding []byte
+	// Peer names the peer's address and the network by which it is reached: Config.History keeps what is learned of the peer by it. Default: the address.
+	Peer string
+}
+
+// Terms are what the owner of a path asks of both sides, who pays for both directions. The zero value asks nothing.
+type Terms struct {
+	// Cost orders paths of one role: one that costs more is used when those that cost less are saturated, and of backups when those do not work.
+	Cost uint8
+	// RateLimit is how many octets a second each direction may carry, those of TCP and IP included. Zero: no limit. A peer that does not
+	// understand Terms sends as fast as it can.
+	RateLimit uint64
 }
 
 // Path is a way to the peer.
@@ -38,6 +50,10 @@ type Path struct {
 	Name string
 	// Role is what the path is for.
 	Role Role
+	Terms
 	// Dial connects and authenticates. It is called again, never concurrently with itself, whenever the path needs a subflow; ctx bounds it.
 	Dial func(ctx context.Context) (*Carrier, error)
+	// DialAt is Dial to one of the addresses that the peer has announced, which must be the ones that subflows join at: the first address is a
+	// balancer's. A port of 0 is that of Dial. Which of them it dials, if any, is its own decision: a peer is not to send a client anywhere. Nil: none.
+	DialAt func(ctx context.Context, announced []netip.AddrPort) (*Carrier, error)
 }

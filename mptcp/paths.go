@@ -32,10 +32,12 @@ type path struct {
 	removed bool
 	proven  bool          // has had a subflow
 	added   proto.Instant // when the session got the path
+	began   proto.Instant // its first attempt; zero: not yet
 	spare   proto.Instant // since when the subflow has not been wanted; zero: it is
 	err     error         // of the last attempt, or why the subflow was lost
 	since   time.Time     // when the state changed
 	carried [2]uint64     // octets of subflows that are gone: out, in
+	packets [2]uint64     // and of the IP packets they were in
 }
 
 // errReplaced ends a subflow whose path has a new one.
@@ -51,9 +53,22 @@ var errSpare = errors.New("not needed: better paths work")
 var errResponder = errors.New("paths are the client's")
 
 // AddPath gives the session another path, which is dialled at once. A name that is in use is refused.
-func (s *Session) AddPath(p Path) error {
+func (s *Session) AddPath(p Path) error { return s.addPaths([]Path{p}) }
+
+// addPaths adds them all before any of them is dialled: the order of the start is then known.
+func (s *Session) addPaths(paths []Path) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, p := range paths {
+		if err := s.addPath(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addPath adds one. mu is held.
+func (s *Session) addPath(p Path) error {
 	switch {
 	case s.ended:
 		return fmt.Errorf("add path %s: %w", p.Name, ErrSessionClosed)
@@ -115,6 +130,9 @@ func (s *Session) SetPathRole(name string, role Role) error {
 	if p == nil {
 		return fmt.Errorf("set role of path %s: there is no such path", name)
 	}
+	if p.Role == RoleNever && role != RoleNever {
+		p.redial.Kick(s.now()) // whoever wants it again does not want to wait for what was before
+	}
 	p.Role = role
 	switch {
 	case role == RoleNever:
@@ -126,6 +144,32 @@ func (s *Session) SetPathRole(name string, role Role) error {
 	}
 	s.pokeAll()
 	return nil
+}
+
+// SetPathTerms changes on what terms a path may be used; the peer hears of it.
+func (s *Session) SetPathTerms(name string, t Terms) error {
+	s.mu.Lock()
+	defer s.unlock()
+	p := s.pathNamed(name)
+	if p == nil {
+		return fmt.Errorf("set terms of path %s: there is no such path", name)
+	}
+	p.Terms = t
+	if p.sub != nil {
+		p.agree(p.sub)
+		s.drain()
+	}
+	return nil
+}
+
+// agree has the path's terms hold for sf. mu is held.
+func (p *path) agree(sf *subflow) {
+	c := p.s.cfg
+	wish := uint8(0)
+	if c.AskPeer {
+		wish = proto.ScheduleOf(c.Scheduler, c.RedundantDatagrams)
+	}
+	p.s.core.SetTerms(p.s.now(), sf.core, proto.Terms{Cost: p.Cost, Rate: p.RateLimit, Schedule: wish})
 }
 
 // abort ends the attempt under way. mu is held.

@@ -44,6 +44,12 @@ func Connected(ctx context.Context, rtt time.Duration) {
 	p.timer.Reset(max(p.least, min(patientTrips*rtt, patientMost)))
 }
 
+// handshakeTime is how long the handshake on sf may take: least, or longer on a path whose round trip shows that it needs it.
+func (sf *subflow) handshakeTime(least time.Duration) time.Duration {
+	info, _ := sf.sock.Info()
+	return max(least, min(patientTrips*info.RTT, patientMost))
+}
+
 // overdue is err, in words if patience ended what failed with it.
 func overdue(ctx context.Context, err error) error {
 	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {

@@ -18,12 +18,14 @@ type Session struct {
 	id    string
 	peer  string
 	epoch time.Time
+	born  time.Time
 	lines *lineQuota // of the log; nil on the client
 	onEnd func()     // on the responder: called once, without locks, when the session has ended
 
 	established chan struct{} // closed when the session has its core and first subflow
 	attempted   chan struct{} // holds a token when a path's attempt has ended
 	done        chan struct{} // closed when the session has ended
+	leaving     chan struct{} // closed when the peer wants no more streams
 	ctx         context.Context
 	cancel      context.CancelFunc
 	wg          sync.WaitGroup // subflow and path goroutines
@@ -32,33 +34,43 @@ type Session struct {
 	mu       sync.Mutex
 	core     *proto.Session // nil until established
 	secret   key.Secret
-	leading  bool // a path is in its MP_CAPABLE
+	opening  *proto.Opening // handshakes; nil on the responder
+	moved    chan struct{}  // closed, and replaced, when one of them has got on
 	subs     []*subflow
 	paths    []*path
 	nextAddr uint8
-	local    []string // on the responder: addresses of its own that subflows came to, by address ID
-	accepted []*Stream
-	accept   *sync.Cond // accepted grew, or the session ended
-	waiters  int        // calls of WaitUp and WaitIdle
-	wasUp    bool       // whether a path answered when they looked last
-	changed  *sync.Cond // what they wait for may have come
-	timer    *time.Timer
-	armed    proto.Instant // when timer fires; zero: not armed
-	lonely   proto.Instant // since when no subflow answers; zero: one does
-	linger   proto.Instant // when a session that no subflow answers for ends; zero: one does
-	heard    bool          // on the responder: something came after the first subflow's handshake
-	ended    bool
-	notes    []note // for the log, when mu is released
+	// elsewhere is set on the client when joins must go to addresses that the peer announces (the C flag of RFC 8684, section 3.1).
+	elsewhere bool
+	local     []string // on the responder: addresses of its own that subflows came to, by address ID
+	accepted  []*Stream
+	accept    *sync.Cond // accepted grew, or the session ended
+	waiters   int        // calls of WaitUp and WaitIdle
+	wasUp     uint64     // whether a path answered when they looked last
+	asking    int        // calls of Confirm, which want to see whatever comes
+	changed   *sync.Cond // what they wait for may have come
+	timer     *time.Timer
+	armed     proto.Instant // when timer fires; zero: not armed
+	lonely    proto.Instant // since when no subflow answers; zero: one does
+	linger    proto.Instant // when a session that no subflow answers for ends; zero: one does
+	heard     bool          // on the responder: something came after the first subflow's handshake
+	greeted   bool          // on the responder: the first subflow has come
+	tied      []*Stream     // streams that are tied to paths, ended ones perhaps among them
+	tiedKept  int           // of them, when they were looked at last
+	ended     bool
+	notes     []note // for the log, when mu is released
 }
 
 // newSession returns a session that nobody carries yet.
 func newSession(cfg *Config) *Session {
 	s := &Session{
 		cfg:         cfg,
+		born:        time.Now(),
 		epoch:       time.Now().Add(-time.Second), // so that no instant is zero, which means never
 		established: make(chan struct{}),
 		attempted:   make(chan struct{}, 1),
 		done:        make(chan struct{}),
+		moved:       make(chan struct{}),
+		leaving:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.accept = sync.NewCond(&s.mu)
@@ -73,7 +85,7 @@ func (s *Session) begin(o opening) {
 	if o.client {
 		token = o.secret.Remote
 	}
-	s.id = fmt.Sprintf("%08x", uint32(token.Token(proto.Version)))[:6] // too short to be the token
+	s.id = fmt.Sprintf("%08x", uint32(token.Token(o.secret.Version)))[:6] // too short to be the token
 	s.core = proto.New(proto.Config{
 		Client: o.client, Secret: o.secret, Local: o.local, Peer: o.remote,
 		Policy: s.cfg.scheduler(), Trace: s.tracer(), TraceOn: s.cfg.TraceOn, SendBuffer: int(min(o.local.SessionCredit, math.MaxInt)), KeepAlive: s.cfg.KeepAlive, Seed: random(),

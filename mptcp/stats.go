@@ -1,6 +1,8 @@
 package mptcp
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
@@ -30,8 +32,14 @@ type PathStats struct {
 	RTT, MinRTT time.Duration
 	// Rate is the estimated delivery rate in octets per second; zero while unknown.
 	Rate float64
+	// Loss is the share of segments sent lately that the kernel had to send again, 0 to 1; negative while too few were sent, and where it does not tell.
+	Loss float64
 	// TxBytes and RxBytes count the records' octets, of all the path's subflows so far.
 	TxBytes, RxBytes uint64
+	// TxPackets and RxPackets are the octets of the IP packets that those came in, by the kernel's count where it has one.
+	TxPackets, RxPackets uint64
+	// RateLimit is the one in force, Terms.RateLimit of the stricter side; zero: none.
+	RateLimit uint64
 	// Since is when the state last changed.
 	Since time.Time
 }
@@ -75,7 +83,8 @@ func (p *path) stats(now proto.Instant) PathStats {
 	state, reason := p.standing(now)
 	ps := PathStats{
 		Name: p.Name, Role: p.Role.String(), State: state.String(), Reason: reason, Since: p.since,
-		TxBytes: p.carried[0], RxBytes: p.carried[1],
+		TxBytes: p.carried[0], RxBytes: p.carried[1], Loss: -1,
+		TxPackets: p.packets[0], RxPackets: p.packets[1], RateLimit: p.RateLimit,
 	}
 	if p.sub != nil {
 		p.sub.addTo(&ps)
@@ -92,6 +101,9 @@ func (p *path) standing(now proto.Instant) (state pathman.State, reason string) 
 	case state == pathman.Up:
 		return state, p.sub.core.Reason()
 	case state == pathman.Suspect:
+		if !p.hasOther() {
+			return state, "no answer; there is no other path"
+		}
 		return state, "no answer; its data goes over the other paths"
 	case state == pathman.Probing && p.err != nil:
 		return state, "connecting again after: " + p.err.Error()
@@ -99,6 +111,8 @@ func (p *path) standing(now proto.Instant) (state pathman.State, reason string) 
 		return state, "connecting"
 	case !p.wanted(now):
 		return pathman.Standby, errSpare.Error()
+	case state == pathman.Quarantine:
+		return state, fmt.Sprintf("for %v more: %v", max(p.redial.Due()-now, 0).Round(time.Second), p.err)
 	case p.err != nil:
 		return state, p.err.Error()
 	case state == pathman.New:
@@ -108,9 +122,22 @@ func (p *path) standing(now proto.Instant) (state pathman.State, reason string) 
 	}
 }
 
+// hasOther reports whether another path of the session is up. mu is held.
+func (p *path) hasOther() bool {
+	return slices.ContainsFunc(p.s.paths, func(o *path) bool { return o != p && o.state() == pathman.Up })
+}
+
 func (sf *subflow) addTo(ps *PathStats) {
 	ps.Local, ps.Remote = sf.carrier.Conn.LocalAddr().String(), sf.remote()
 	ps.RTT, ps.MinRTT, ps.Rate = sf.core.SRTT(), sf.core.MinRTT(), sf.core.Rate()
+	ps.Loss = -1
+	if share, known := sf.core.Loss(); known {
+		ps.Loss = share
+	}
+	tx, rx := sf.onWire()
+	ps.TxPackets += tx
+	ps.RxPackets += rx
+	ps.RateLimit = sf.core.RateLimit()
 	ps.TxBytes += sf.txBytes
 	ps.RxBytes += sf.rxBytes
 }

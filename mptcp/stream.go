@@ -48,7 +48,8 @@ type Stream struct {
 	rdClosed    bool
 	wrClosed    bool
 	lingers     *time.Timer
-	given       bool // up: the peer took too little of what was left
+	tied        *StreamPaths // nil: it may take any path
+	given       bool         // up: the peer took too little of what was left
 }
 
 var (
@@ -98,16 +99,16 @@ func (st *Stream) Read(p []byte) (int, error) {
 func (st *Stream) WriteTo(w io.Writer) (total int64, err error) {
 	st.rd.Lock()
 	defer st.rd.Unlock()
-	out := gatherer{to: w, bufs: make([]*bufpool.Buf, 0, gathered)}
 	for {
-		out.bufs, err = st.take(out.bufs[:0], hugePiece)
+		g, err := st.gather()
 		if errors.Is(err, io.EOF) {
 			return total, nil
 		}
 		if err != nil {
 			return total, st.opError("read", err)
 		}
-		n, err := out.flush()
+		n, err := g.flush(w)
+		g.giveBack()
 		total += n
 		if err != nil {
 			return total, err
@@ -115,54 +116,70 @@ func (st *Stream) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// next returns the next octets in order, waiting for them if need be; the caller owns the buffer. rd is held.
-func (st *Stream) next() (*bufpool.Buf, error) {
-	var one [1]*bufpool.Buf
-	bufs, err := st.take(one[:0], 1)
-	if err != nil {
+// gather waits for octets and returns what is there of them, in a gatherer that is taken only then: a stream that is idle holds none. rd is held.
+func (st *Stream) gather() (*gatherer, error) {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if err := st.awaitOctets(); err != nil {
 		return nil, err
 	}
-	return bufs[0], nil
+	g := takeGatherer()
+	g.bufs = st.take(g.bufs, hugePiece)
+	return g, nil
 }
 
-// take appends the next octets in order to bufs, waiting for the first of them if need be, and going on while there are less than most; the caller owns
-// the buffers. rd is held.
-func (st *Stream) take(bufs []*bufpool.Buf, most int) ([]*bufpool.Buf, error) {
-	s := st.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// next returns the next octets in order, waiting for them if need be; the caller owns the buffer. rd is held.
+func (st *Stream) next() (*bufpool.Buf, error) {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if err := st.awaitOctets(); err != nil {
+		return nil, err
+	}
+	var one [1]*bufpool.Buf
+	return st.take(one[:0], 1)[0], nil
+}
+
+// awaitOctets waits until there is something to take, or says why there will be nothing. rd and mu are held.
+func (st *Stream) awaitOctets() error {
 	for {
 		switch {
 		case st.rdClosed:
 			st.dropRest()
-			return bufs, net.ErrClosed
+			return net.ErrClosed
 		case st.rdl.passed:
-			return bufs, os.ErrDeadlineExceeded
-		}
-		if buf := st.rest; buf != nil {
-			st.rest = nil
-			return append(bufs, buf), nil
-		}
-		n := 0
-		for n < most && len(bufs) < max(cap(bufs), 1) {
-			buf := st.core.Next()
-			if buf == nil {
-				break
-			}
-			bufs, n = append(bufs, buf), n+len(buf.B)
-		}
-		if n > 0 {
-			st.core.Consumed(s.now(), n)
-			s.drain()
-			return bufs, nil
+			return os.ErrDeadlineExceeded
+		case st.rest != nil:
+			return nil
+		case st.core.Readable():
+			return nil
 		}
 		if end, code := st.core.ReadErr(); end {
-			return bufs, io.EOF
+			return io.EOF
 		} else if code != proto.CodeNone {
-			return bufs, s.streamError(code)
+			return st.s.streamError(code)
 		}
 		st.canRead.Wait()
 	}
+}
+
+// take appends the next octets in order to bufs while there is room in it and there are less than most; the caller owns the buffers. There are some: see
+// awaitOctets. rd and mu are held.
+func (st *Stream) take(bufs []*bufpool.Buf, most int) []*bufpool.Buf {
+	if buf := st.rest; buf != nil {
+		st.rest = nil
+		return append(bufs, buf)
+	}
+	n := 0
+	for n < most && len(bufs) < cap(bufs) {
+		buf := st.core.Next()
+		if buf == nil {
+			break
+		}
+		bufs, n = append(bufs, buf), n+len(buf.B)
+	}
+	st.core.Consumed(st.s.now(), n)
+	st.s.drain()
+	return bufs
 }
 
 func (st *Stream) dropRest() {
@@ -248,23 +265,31 @@ func (st *Stream) awaitRoom() error {
 	}
 }
 
+// lateReader is a source that asks for a buffer when there is something to read into it, so that one that is idle holds none.
+type lateReader interface {
+	// ReadLate reads into what lend returns. back takes a buffer again that nothing was read into.
+	ReadLate(lend func() []byte, back func()) (int, error)
+}
+
 // ReadFrom implements io.ReaderFrom: octets of r are read straight into the buffers they are sent from. A source that gives little at a time is
-// read into small ones, so that many idle streams cost little.
+// read into small ones, or into none while it gives nothing if it can say so, by a method ReadLate(lend func() []byte, back func()) (int, error) that
+// asks lend for a buffer when there is something to read, and gives it back if there was nothing after all: many idle streams cost little.
 func (st *Stream) ReadFrom(r io.Reader) (total int64, err error) {
 	st.wr.Lock()
 	defer st.wr.Unlock()
-	size := smallWrite
+	l := loan{size: smallWrite}
+	read := l.readerOf(r)
 	for {
-		buf := bufpool.Get(size)
-		n, err := r.Read(buf.B)
+		n, err := read()
 		total += int64(n)
 		if n > 0 {
-			buf.B = buf.B[:n]
+			buf := l.buf
+			l.buf, buf.B = nil, buf.B[:n]
 			if werr := st.appendRead(buf); werr != nil {
 				return total, st.opError("write", werr)
 			}
 		} else {
-			buf.Free()
+			l.back()
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -272,9 +297,35 @@ func (st *Stream) ReadFrom(r io.Reader) (total int64, err error) {
 		case err != nil:
 			return total, err
 		default:
-			size = nextRead(size, n)
+			l.size = nextRead(l.size, n)
 		}
 	}
+}
+
+// loan is the buffer that a source is being read into.
+type loan struct {
+	size int
+	buf  *bufpool.Buf // nil: none
+}
+
+func (l *loan) lend() []byte {
+	l.buf = bufpool.Get(l.size)
+	return l.buf.B
+}
+
+func (l *loan) back() {
+	l.buf.Free()
+	l.buf = nil
+}
+
+// readerOf returns a function that reads once from r, into buf.
+func (l *loan) readerOf(r io.Reader) func() (int, error) {
+	late, ok := r.(lateReader)
+	if !ok {
+		return func() (int, error) { return r.Read(l.lend()) }
+	}
+	lend, back := l.lend, l.back // made once
+	return func() (int, error) { return late.ReadLate(lend, back) }
 }
 
 // nextRead is how much to read after a read of size got n: all that was wanted, and there is more to be had; little, and the source may be idle next.

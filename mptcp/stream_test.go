@@ -397,3 +397,43 @@ type iotestErr struct{ err error }
 
 func (e iotestErr) Read([]byte) (int, error)  { return 0, e.err }
 func (e iotestErr) Write([]byte) (int, error) { return 0, e.err }
+
+// lateSource asks for a buffer when it has something, once for nothing besides.
+type lateSource struct {
+	t     *testing.T
+	parts []string
+}
+
+func (s *lateSource) Read([]byte) (int, error) {
+	s.t.Error("read into a buffer that was not asked for")
+	return 0, io.EOF
+}
+
+func (s *lateSource) ReadLate(lend func() []byte, back func()) (int, error) {
+	lend()
+	back()
+	if len(s.parts) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(lend(), s.parts[0])
+	s.parts = s.parts[1:]
+	return n, nil
+}
+
+// A source that asks for its buffers is given them when it does.
+func TestReadFromLateSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dialled(t, nil, wan, slow)
+		c, s := w.stream()
+		source := &lateSource{t, []string{"one ", "two ", "three"}}
+		if n, err := c.ReadFrom(source); n != 13 || err != nil {
+			t.Errorf("ReadFrom: %d, %v, want 13", n, err)
+		}
+		_ = c.CloseWrite()
+		if got, err := io.ReadAll(s); string(got) != "one two three" || err != nil {
+			t.Errorf("read %q, %v", got, err)
+		}
+		c.Close()
+		s.Close()
+	})
+}

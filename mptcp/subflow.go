@@ -25,7 +25,10 @@ type subflow struct {
 	head    [wire.HeaderLen]byte // the reader's; here because a local one would be allocated for each record
 	core    *proto.Subflow
 	path    *path // nil on the responder
-	since   time.Time
+	// announced is set where the path was dialled at an address that the peer announced.
+	announced bool
+	since     time.Time
+	offered   option.Version // in MP_CAPABLE
 
 	// Guarded by the session's mu.
 	idle    bool // the writer waits for something to send
@@ -36,11 +39,13 @@ type subflow struct {
 	gone    chan struct{} // closed when both goroutines have ended
 	txBytes uint64
 	rxBytes uint64
+	counted [2]uint64 // octets of IP packets sent and received, by the kernel's last count
 	learned time.Time // when kernel was read
 	lowat   int
 	pace    uint64           // octets per second
 	control proto.Congestion // what the kernel was told
 	cried   bool             // a suspicion lasted, and was logged
+	removed proto.Instant    // when the log said last that the peer withdrew the address; zero: never
 	doubted proto.Instant    // since when the path has been suspect; zero: it is not
 }
 
@@ -77,6 +82,7 @@ func (sf *subflow) attach(s *Session, addrID, peerAddrID uint8, role Role, backu
 	sf.traceAttached()
 	sf.chooseCongestion()
 	s.reckon()
+	s.retie()
 	s.wg.Add(2)
 	both := make(chan struct{})
 	go sf.readRecords(both)
@@ -232,11 +238,12 @@ func (sf *subflow) learn() {
 	if !ok {
 		return
 	}
-	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Acked: info.BytesAcked, DeliveryRate: float64(info.DeliveryRate)}
+	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Segments: info.Segments, Acked: info.BytesAcked, DeliveryRate: float64(info.DeliveryRate)}
 	if info.RTT > 0 {
 		k.WindowRate = float64(info.CWnd) / info.RTT.Seconds()
 	}
 	sf.s.mu.Lock()
+	sf.counted = counted(info, sf.remote())
 	sf.s.core.HandleInfo(sf.s.now(), sf.core, k)
 	lowat, pace := sf.core.NotSentLowat(), sf.core.Pace()
 	sf.followCongestion()
@@ -361,6 +368,22 @@ func (sf *subflow) silent() {
 	if sf.path != nil && sf.path.sub == sf {
 		sf.path.redialBeside()
 	}
+}
+
+// withdrawnEvery is how often the log says of one subflow that the peer withdrew its address: a peer can do that all the time.
+const withdrawnEvery = 10 * time.Second
+
+// withdrawn says that the peer has withdrawn the address that the subflow uses. It stays, if it answers: a removal of what works is a mistake, or an attack
+// (RFC 8684, section 3.4.2).
+func (sf *subflow) withdrawn() {
+	s := sf.s
+	now := s.now()
+	if sf.removed != 0 && now < sf.removed+withdrawnEvery {
+		return
+	}
+	sf.removed = max(now, 1)
+	s.note(slog.LevelWarn, "address withdrawn", "session", s.id, "path", sf.name(), "remote", sf.remote(),
+		"reason", "the peer says that its address on this path is gone; the path is probed, and stays if it answers")
 }
 
 func (sf *subflow) name() string {

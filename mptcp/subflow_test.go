@@ -3,6 +3,7 @@ package mptcp
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -38,7 +39,7 @@ func (c *forgeConn) Write(b []byte) (int, error) {
 func TestForgedRecords(t *testing.T) {
 	for name, forge := range map[string]string{
 		"option longer than its end":      "\x01\x00\x00\x00\x1e\xff\x01\x01",
-		"MP_CAPABLE":                      string(proto.AppendCapable(nil, (&Config{}).orDefault(0).hello(1))),
+		"MP_CAPABLE":                      string(firstCapable()),
 		"payload without mapping":         "\x00\x00\x00\x01x",
 		"mapping that does not fit":       "\x04\x00\x00\x00" + "\x1e\x0e\x20\x04\x00\x00\x00\x01\x00\x00\x00\x01\x00\x05" + "\x01\x01",
 		"stream that was never opened":    "\x07\x00\x00\x01" + "\x1e\x08\xf0\x00\x00\x00\x00\x09" + "\x1e\x12\x20\x0c\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x01" + "\x01\x01" + "x",
@@ -82,6 +83,38 @@ func TestForgedRecords(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Addresses of paths that work are withdrawn, again and again: the paths stay, what they carry goes on, and the log says so once for a while.
+func TestWithdrawnAddressOfLivePath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logLines{}
+		w := newWorld(t, &Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, wan, wan)
+		w.start(w.all()...)
+		from, to := w.ends(true)
+		for i := range 100 { // within a second, of a transfer of three
+			time.AfterFunc(time.Second+time.Duration(i)*10*time.Millisecond, func() {
+				w.client.mu.Lock()
+				defer w.client.unlock()
+				w.client.core.Withdraw(0, 1, 2) // whatever the paths have
+			})
+		}
+		if f := transfer(t, from, to, 3*2500000); f.longest > stallBound {
+			t.Errorf("the reader waited %v, want at most %v", f.longest, stallBound)
+		}
+		for i, p := range w.paths {
+			if n := p.Dialled(); n != 1 {
+				t.Errorf("path %d was dialled %d times, want once: it works\n%s", i, n, log)
+			}
+		}
+		w.wantPath("a", "up")
+		w.wantPath("b", "up")
+		if n := strings.Count(log.String(), "address withdrawn"); n != 2 {
+			t.Errorf("the log says %d times that an address was withdrawn, want once for each path:\n%s", n, log)
+		}
+		from.Close()
+		to.Close()
+	})
 }
 
 // A session has a bound of subflows: the join beyond is refused, and its path says why.
@@ -132,7 +165,9 @@ func TestJoinReplaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		j := w.newJoin(c)
-		j.addrID = 1
+		w.client.mu.Lock()
+		j.addrID = max(w.client.paths[0].addrID, w.client.paths[1].addrID) // the other's is 0
+		w.client.mu.Unlock()
 		c.Write(j.syn())
 		if err := j.reply(c); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,10 @@
 package mptcp
 
-import "context"
+import (
+	"context"
+
+	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
+)
 
 // WaitUp waits until the peer answers on a path. It fails with ErrSessionClosed when the session has ended, or with ctx's error.
 func (s *Session) WaitUp(ctx context.Context) error {
@@ -31,7 +35,7 @@ func (s *Session) await(ctx context.Context, done func() (bool, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiters++
-	s.wasUp = s.answers()
+	s.wasUp = s.upNow()
 	defer func() { s.waiters-- }()
 	for {
 		if ok, err := done(); ok {
@@ -44,14 +48,24 @@ func (s *Session) await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
+// upNow tells apart which subflows answer, and in which roles, well enough to see that it has changed. mu is held.
+func (s *Session) upNow() (sum uint64) {
+	for _, sf := range s.subs {
+		if sf.core.State() != proto.Suspect {
+			sum = sum*31 + uint64(sf.core.ID())*8 + uint64(sf.core.Role()) + 1
+		}
+	}
+	return sum
+}
+
 // wakeWaiters has them look again if there is a reason to. mu is held.
 func (s *Session) wakeWaiters() {
 	if s.waiters == 0 {
 		return
 	}
 	was := s.wasUp
-	s.wasUp = s.answers()
-	if s.ended || s.wasUp != was || s.core.NumStreams() == 0 {
+	s.wasUp = s.upNow()
+	if s.ended || s.wasUp != was || s.core.NumStreams() == 0 || s.asking > 0 {
 		s.changed.Broadcast()
 	}
 }

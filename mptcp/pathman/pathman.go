@@ -9,18 +9,19 @@ type State uint8
 
 // The states of a path.
 const (
-	New      State = iota // never tried
-	Probing               // being dialled
-	Up                    // has a subflow that answers
-	Suspect               // has one that does not
-	Down                  // has none; will be dialled as soon as its wait is over
-	Cooldown              // failed several times in a row: waits longer
-	Standby               // not wanted now
+	New        State = iota // never tried
+	Probing                 // being dialled
+	Up                      // has a subflow that answers
+	Suspect                 // has one that does not
+	Down                    // has none; will be dialled as soon as its wait is over
+	Cooldown                // failed several times in a row: waits longer
+	Standby                 // not wanted now
+	Quarantine              // altered what it carried: waits for long
 )
 
 // String returns the word used in status and logs.
 func (s State) String() string {
-	return [...]string{"new", "probing", "up", "suspect", "down", "cooldown", "standby"}[min(s, Standby)]
+	return [...]string{"new", "probing", "up", "suspect", "down", "cooldown", "standby", "quarantine"}[min(s, Quarantine)]
 }
 
 // View is a path as a policy sees it.

@@ -86,6 +86,37 @@ func TestRedial(t *testing.T) {
 	}
 }
 
+// A path that alters what it carries waits longer each time, until its interface changes or it has been good for long.
+func TestQuarantine(t *testing.T) {
+	var r Redial
+	now := time.Minute
+	for _, want := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 2 * time.Minute, 2 * time.Minute} {
+		r.Joined(now)
+		now += time.Minute
+		r.Lost(now)
+		r.Altered(now, 0.5)
+		if got := r.Due() - now; got != want || r.State() != Quarantine {
+			t.Errorf("due in %v, state %v; want %v, quarantine", got, r.State(), want)
+		}
+		now = r.Due()
+	}
+	r.Failed(now, false, 0.5)
+	if r.State() == Quarantine {
+		t.Error("in quarantine though it was tried since")
+	}
+	r.Joined(now)
+	now += 5 * time.Minute
+	r.Lost(now)
+	r.Altered(now, 0.5)
+	if got := r.Due() - now; got != 10*time.Second {
+		t.Errorf("after being good for long: due in %v, want 10s", got)
+	}
+	r.Kick(now)
+	if r.Due() != now || r.State() == Quarantine {
+		t.Errorf("after an event: due in %v, state %v", r.Due()-now, r.State())
+	}
+}
+
 // A path that joins and is lost again and again waits longer each time; one that has proven itself does not.
 func TestRedialShortLived(t *testing.T) {
 	var r Redial

@@ -4,13 +4,17 @@ import "time"
 
 const (
 	firstWait  = 250 * time.Millisecond
-	urgentWait = time.Second      // longest wait while no path works
-	freshWait  = 2 * time.Second  // longest wait in the first minute
-	longWait   = 30 * time.Second // longest wait
+	urgentWait = time.Second            // longest wait while no path works
+	soonWait   = 300 * time.Millisecond // and in the first minute: an egress that restarts is back in seconds, and its clients' programs wait for its answer
+	freshWait  = 2 * time.Second        // longest wait in the first minute
+	longWait   = 30 * time.Second       // longest wait
 	freshFor   = time.Minute
 	calmAfter  = 3 // failures in a row after which a path cools down
 	// provenAfter is how long a subflow must have lived for its loss to be an outage. One that ends sooner is a failed attempt that took longer to fail.
 	provenAfter = 2 * time.Second
+
+	firstQuarantine = 10 * time.Second
+	longQuarantine  = 2 * time.Minute
 
 	minTry = 3 * time.Second // shortest time an attempt is given
 	maxTry = 15 * time.Second
@@ -23,12 +27,15 @@ type Redial struct {
 	joined   time.Duration // when the path got its subflow; 0: it has none
 	since    time.Duration // when the path was lost, on the caller's clock; 0: it is not
 	next     time.Duration
+	good     time.Duration // when the path got the subflow that it had last
+	altered  int           // how often in a row the path has altered what it carried
+	held     bool          // it waits because of that
 	try      time.Duration
 }
 
 // Lost notes at now that the path has no working subflow. An attempt is due at once, unless the last ones were all short.
 func (r *Redial) Lost(now time.Duration) {
-	r.since, r.next = now, now
+	r.since, r.next, r.held = now, now, false
 	switch short := r.joined != 0 && now-r.joined < provenAfter; {
 	case !short:
 		r.failures = 0
@@ -46,8 +53,11 @@ func (r *Redial) Failed(now time.Duration, urgent bool, random float64) {
 	if r.since == 0 {
 		r.since = now
 	}
+	r.held = false
 	longest := longWait
 	switch {
+	case urgent && now-r.since < freshFor:
+		longest = soonWait
 	case urgent:
 		longest = urgentWait
 	case now-r.since < freshFor:
@@ -59,11 +69,24 @@ func (r *Redial) Failed(now time.Duration, urgent bool, random float64) {
 	r.try = min(max(r.try*3/2, minTry), maxTry)
 }
 
+// Altered notes at now that the path's subflow was lost because the path altered what it carried: chance does not do that, so it is tried again rarely.
+func (r *Redial) Altered(now time.Duration, random float64) {
+	if now-r.good > longQuarantine {
+		r.altered = 0
+	}
+	wait := min(firstQuarantine<<min(r.altered, 10), longQuarantine)
+	r.altered++
+	r.next = now + time.Duration(float64(wait)*(0.75+random/2))
+	r.held = true
+}
+
 // Joined notes that the path has a subflow again.
-func (r *Redial) Joined(now time.Duration) { *r = Redial{joined: now, failures: r.failures} }
+func (r *Redial) Joined(now time.Duration) {
+	*r = Redial{joined: now, good: now, failures: r.failures, altered: r.altered}
+}
 
 // Kick makes an attempt due at once: an interface came up, an address changed.
-func (r *Redial) Kick(now time.Duration) { r.next, r.failures = now, 0 }
+func (r *Redial) Kick(now time.Duration) { r.next, r.failures, r.altered, r.held = now, 0, 0, false }
 
 // Due returns when the next attempt is due.
 func (r *Redial) Due() time.Duration { return r.next }
@@ -79,6 +102,8 @@ func (r *Redial) State() State {
 	switch {
 	case r.since == 0:
 		return New
+	case r.held:
+		return Quarantine
 	case r.failures >= calmAfter:
 		return Cooldown
 	default:

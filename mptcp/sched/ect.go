@@ -36,7 +36,7 @@ func (Earliest) Decide(i int, paths []Path, job Job) Verdict {
 // all wait for each other.
 func soonest(i int, paths []Path, chunk int, mine time.Duration) bool {
 	for j := range paths {
-		if q := &paths[j]; j != i && !q.Suspect && q.Role <= paths[i].Role && q.Arrival(chunk) < mine {
+		if q := &paths[j]; j != i && !q.Suspect && !q.below(&paths[i]) && q.Arrival(chunk) < mine {
 			return false
 		}
 	}
@@ -48,7 +48,7 @@ func without(i int, paths []Path, d time.Duration) float64 {
 	sum := 0.0
 	for j := range paths {
 		q := &paths[j]
-		if j == i || q.Suspect || q.Role > paths[i].Role {
+		if j == i || q.Suspect || q.below(&paths[i]) {
 			continue
 		}
 		if t := d - q.Arrival(0); t > 0 {

@@ -47,6 +47,8 @@ type Path struct {
 	Suspect bool
 	// Saturated: as much is in flight on it as it should have.
 	Saturated bool
+	// Spills: octets have waited for it for so long that paths which are for what it cannot carry may help while it is Saturated.
+	Spills bool
 	// Busy: it was given a record and has not asked for the next one, mostly because its socket has no room.
 	Busy bool
 	// Rate is the estimated delivery rate in octets per second, above 0.
@@ -55,6 +57,8 @@ type Path struct {
 	MinRTT, SRTT time.Duration
 	// InFlight is how many octets were given to it and are not yet known to have arrived, Window how many may be.
 	InFlight, Window int
+	// Cost orders paths of one role: one that costs more waits until those that cost less are saturated, a backup until they do not answer.
+	Cost uint8
 	// Turn grows with every record that any path is given: this path's last one. Zero: it never had one.
 	Turn uint64
 }
@@ -96,11 +100,13 @@ const (
 	HeldWindow
 	// HeldTurn: a path that has waited longer has room.
 	HeldTurn
+	// HeldCost: a path of the same role that costs less is there for it.
+	HeldCost
 )
 
 var verdicts = [...]string{
 	"sending", "held: other paths deliver sooner", "standby: better paths are not saturated", "suspect: no answer",
-	"held: a nearer path has room", "held: would block the window", "held: another path's turn",
+	"held: a nearer path has room", "held: would block the window", "held: another path's turn", "standby: cheaper paths are not saturated",
 }
 
 // String returns the reason for people.

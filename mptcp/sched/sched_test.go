@@ -39,8 +39,10 @@ func randomPaths(rng *rand.Rand) []Path {
 		paths[i].Role = Role(rng.IntN(4))
 		paths[i].Suspect = rng.IntN(4) == 0
 		paths[i].Saturated = crowded && rng.IntN(2) == 0
+		paths[i].Spills = rng.IntN(2) == 0
 		paths[i].Busy = crowded && rng.IntN(3) == 0
 		paths[i].InFlight = rng.IntN(1 << 22)
+		paths[i].Cost = uint8(rng.IntN(3))
 		paths[i].Turn = rng.Uint64N(4)
 	}
 	return paths
@@ -140,7 +142,7 @@ func with(p Path, f func(*Path)) Path {
 	return p
 }
 
-func saturated(p *Path) { p.Saturated, p.InFlight = true, p.Window }
+func saturated(p *Path) { p.Saturated, p.Spills, p.InFlight = true, true, p.Window }
 func busy(p *Path)      { p.Busy = true }
 func suspect(p *Path)   { p.Suspect = true }
 func backup(p *Path)    { p.Role = Backup }
@@ -158,6 +160,8 @@ func TestAdmit(t *testing.T) {
 	}
 	want("idle primary", Send, HeldRole, HeldRole)
 	p[0].Saturated = true
+	want("primary is full for a moment", Send, HeldRole, HeldRole)
+	p[0].Spills = true
 	want("saturated primary", Send, Send, HeldRole)
 	p[0].Suspect = true
 	want("suspect primary", HeldSuspect, Send, HeldRole)
@@ -165,6 +169,36 @@ func TestAdmit(t *testing.T) {
 	want("only the backup works", HeldSuspect, HeldSuspect, Send)
 	p[2].Suspect = true
 	want("none works", Send, Send, Send)
+}
+
+// TestAdmitByCost has paths of one role fill up in the order of their costs, and backups used one at a time.
+func TestAdmitByCost(t *testing.T) {
+	p := []Path{path(10, 10*time.Millisecond), path(10, 10*time.Millisecond), path(10, 10*time.Millisecond)}
+	p[0].Cost, p[1].Cost = 2, 1
+	want := func(step string, verdicts ...Verdict) {
+		t.Helper()
+		for i, w := range verdicts {
+			if got := Admit(i, p); got != w {
+				t.Errorf("%s: path %d: got %v, want %v", step, i, got, w)
+			}
+		}
+	}
+	want("the cheapest has room", HeldCost, HeldCost, Send)
+	p[2].Saturated = true
+	want("it is full for a moment", HeldCost, HeldCost, Send)
+	p[2].Spills = true
+	want("it is full", HeldCost, Send, Send)
+	p[1].Suspect = true
+	want("the next does not answer", Send, HeldSuspect, Send)
+	p[1].Suspect = false
+	for i := range p {
+		p[i].Role = Backup
+	}
+	want("backups", HeldCost, HeldCost, Send)
+	p[2].Suspect = true
+	want("the cheapest backup does not answer", HeldCost, Send, HeldSuspect)
+	p[0].Role = Primary
+	want("a primary costs more", Send, HeldRole, HeldSuspect)
 }
 
 func TestNames(t *testing.T) {
@@ -186,7 +220,7 @@ func TestNames(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	seen := make(map[string]Verdict)
-	for v := Send; v <= HeldTurn; v++ {
+	for v := Send; v <= HeldCost; v++ {
 		if w, ok := seen[v.String()]; ok || v.String() == "" {
 			t.Errorf("%d and %d are both %q", w, v, v)
 		}
