@@ -33,11 +33,11 @@ type prepared struct {
 }
 
 // unwrap returns the connection itself and what is to precede copying from it.
-func unwrap(c net.Conn) (net.Conn, func() error, []byte) {
+func unwrap(c net.Conn) (net.Conn, *prepared) {
 	if p, ok := c.(*prepared); ok {
-		return p.Conn, p.prelude, p.head
+		return p.Conn, p
 	}
-	return c, nil, nil
+	return c, nil
 }
 
 // Reset closes c so that its peer sees a broken connection and not an end of

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"runtime"
 	"sync"
@@ -15,20 +16,20 @@ import (
 // atomics are what the watch and the other flow may look at meanwhile.
 type flow struct {
 	dst, src net.Conn
-	prelude  func() error // may be nil
-	head     []byte       // read from src before the relay began: goes first
-	moved    int64        // bytes given to dst; to be read when end is closed
-	err      error        // how the copy ended; the same
-	end      chan struct{}
+	before   *prepared     // what precedes copying; nil: nothing, or it is done
+	moved    int64         // bytes given to dst; to be read when it is over
+	err      error         // how the copy ended; the same
+	meter    *atomic.Int64 // may be nil
 
 	steps   atomic.Uint64                  // reads and writes that came back
 	writing atomic.Bool                    // bytes are waiting for dst to take them
 	spliced atomic.Pointer[tcpsock.Socket] // dst, while the kernel moves the bytes
 	shut    atomic.Bool                    // ended cleanly, dst has been or is being told
 
-	// Kept by the watch.
-	seen  uint64
-	since int64 // when a change was last noticed, in nanoseconds of the watch
+	// Under the pair's lock.
+	over  bool
+	seen  uint64 // by the watch
+	since int64  // when it last noticed a change, in nanoseconds
 }
 
 // sideError says which side of a flow failed: where the error came from decides
@@ -49,16 +50,8 @@ func (e *sideError) Unwrap() error { return e.err }
 
 // copy moves bytes until the source ends (nil) or a side fails (*sideError).
 func (f *flow) copy() error {
-	if f.prelude != nil {
-		if err := f.prelude(); err != nil {
-			return &sideError{err: err}
-		}
-	}
-	if len(f.head) > 0 {
-		if _, err := (flowWriter{f}).Write(f.head); err != nil {
-			return &sideError{write: true, err: err}
-		}
-		f.head = nil
+	if err := f.begin(); err != nil {
+		return err
 	}
 	if done, err := f.splice(); done {
 		return err
@@ -70,6 +63,26 @@ func (f *flow) copy() error {
 		return f.readFrom(rf)
 	}
 	return f.loop()
+}
+
+// begin does what precedes copying.
+func (f *flow) begin() error {
+	b := f.before
+	f.before = nil
+	if b == nil {
+		return nil
+	}
+	if b.prelude != nil {
+		if err := b.prelude(); err != nil {
+			return &sideError{err: err}
+		}
+	}
+	if len(b.head) > 0 {
+		if _, err := (flowWriter{f}).Write(b.head); err != nil {
+			return &sideError{write: true, err: err}
+		}
+	}
+	return nil
 }
 
 // isKernel reports whether c is a plain socket. Its WriteTo and ReadFrom are of
@@ -95,13 +108,21 @@ func (f *flow) splice() (bool, error) {
 	}
 	f.spliced.Store(tcpsock.Of(dst))
 	defer f.spliced.Store(nil)
-	n, err := dst.ReadFrom(src)
-	f.moved += n
-	if err == nil {
-		return true, nil
+	for {
+		step := &io.LimitedReader{R: src, N: math.MaxInt64}
+		if f.meter != nil {
+			step.N = spliceStep
+		}
+		n, err := dst.ReadFrom(step)
+		f.moved += n
+		f.tell(n)
+		if err != nil { // it names neither side: the socket that is dead does
+			return true, &sideError{write: isDead(dst), err: err}
+		}
+		if step.N > 0 {
+			return true, nil
+		}
 	}
-	// The error names neither side: the socket that is dead does.
-	return true, &sideError{write: isDead(dst), err: err}
 }
 
 // writeTo lets the source hand its own buffers to dst.
@@ -120,6 +141,9 @@ func (f *flow) writeTo(src io.WriterTo) error {
 // readFrom lets dst read into its own buffers.
 func (f *flow) readFrom(dst io.ReaderFrom) error {
 	r := &errReader{f: f}
+	if src, ok := f.src.(*net.TCPConn); ok {
+		r.late = tcpsock.NewLateReader(src)
+	}
 	n, err := dst.ReadFrom(r)
 	f.moved += n
 	f.writing.Store(false)
@@ -158,6 +182,7 @@ func (w *errWriter) WriteBuffers(b *net.Buffers) (int64, error) {
 	f.writing.Store(false)
 	f.steps.Add(1)
 	f.moved += n
+	f.tell(n)
 	if err != nil {
 		w.err = err
 	}
@@ -167,15 +192,36 @@ func (w *errWriter) WriteBuffers(b *net.Buffers) (int64, error) {
 // errReader reads the source of a flow for somebody else's ReadFrom: bytes given
 // away are waiting for the destination until more are asked for.
 type errReader struct {
-	f   *flow
-	err error
+	f    *flow
+	late *tcpsock.LateReader // nil: not a TCP socket
+	err  error
 }
 
 func (r *errReader) Read(p []byte) (int, error) {
 	r.f.writing.Store(false)
 	n, err := r.f.src.Read(p)
+	return r.got(n, err)
+}
+
+// ReadLate reads into what lend returns, which is asked when there is something to
+// read, so that an idle flow holds no buffer. back takes one again that nothing was
+// read into.
+func (r *errReader) ReadLate(lend func() []byte, back func()) (int, error) {
+	r.f.writing.Store(false)
+	if r.late != nil {
+		return r.got(r.late.Read(lend, back))
+	}
+	n, err := r.f.src.Read(lend())
+	if n == 0 {
+		back()
+	}
+	return r.got(n, err)
+}
+
+func (r *errReader) got(n int, err error) (int, error) {
 	r.f.steps.Add(1)
 	r.f.writing.Store(n > 0)
+	r.f.tell(int64(n))
 	if err != nil {
 		r.err = err
 	}
@@ -192,6 +238,7 @@ func (w flowWriter) Write(p []byte) (int, error) {
 	f.writing.Store(false)
 	f.steps.Add(1)
 	f.moved += int64(n)
+	f.tell(int64(n))
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}

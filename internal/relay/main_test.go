@@ -160,3 +160,15 @@ func (r *rig) wait(t *testing.T) result {
 		panic("unreachable")
 	}
 }
+
+// mustRead reads as many bytes as want has.
+func mustRead(t *testing.T, c net.Conn, want []byte) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Fatalf("got %d bytes that differ from those sent", len(got))
+	}
+}

@@ -7,7 +7,9 @@
 // half-closed while one flow has ended and the other has not.
 //
 // Pipe owns both connections from its call on and has closed them when it
-// returns; the one goroutine it starts has ended by then too. Bytes are moved by
+// returns. Start does the same and does not wait: a goroutine that has grown while
+// it set a connection up need not be kept for as long as that lasts. A pair has two
+// goroutines. Bytes are moved by
 // the cheapest means the two sides share: within the kernel between two TCP
 // sockets, through a side's own io.WriterTo or io.ReaderFrom, else through a
 // buffer that is small while the flow is idle.
@@ -19,6 +21,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -50,6 +53,8 @@ type Config struct {
 	// Drain bounds how long a reset of one side waits for bytes that the other
 	// side had sent before. Default 5 s.
 	Drain time.Duration
+	// Meter is told what is carried while it is. Nil: nobody asks.
+	Meter *Meter
 }
 
 const (
@@ -78,21 +83,26 @@ var longAgo = time.Unix(1, 0)
 // bytes delivered to b and to a, and nil when both directions ended cleanly,
 // else the first cause. Deadlines set on the connections before are cleared.
 func Pipe(ctx context.Context, a, b net.Conn, cfg Config) (aToB, bToA int64, err error) {
+	ended := make(chan struct{})
+	Start(ctx, a, b, cfg, func(forth, back int64, cause error) {
+		aToB, bToA, err = forth, back, cause
+		close(ended)
+	})
+	<-ended
+	return aToB, bToA, err
+}
+
+// Start is Pipe that returns at once. done is called, once, with what Pipe returns.
+func Start(ctx context.Context, a, b net.Conn, cfg Config, done func(aToB, bToA int64, err error)) {
 	p := newPair(a, b, cfg.withDefaults())
+	p.done = done
 	for _, c := range p.conns {
 		_ = c.SetDeadline(time.Time{}) // a closed one shows itself in the copy
 	}
-	stop := context.AfterFunc(ctx, func() { p.cut(context.Cause(ctx)) })
+	p.stop = context.AfterFunc(ctx, func() { p.cut(context.Cause(ctx)) })
 	p.startWatch()
-
-	forth, back := &p.flows[0], &p.flows[1]
-	go p.run(forth)
-	p.run(back)
-	<-forth.end
-
-	stop()
-	p.endWatch()
-	return forth.moved, back.moved, p.finish()
+	go p.run(&p.flows[0])
+	go p.run(&p.flows[1])
 }
 
 // pair is the state that both flows and the watch share.
@@ -100,14 +110,17 @@ type pair struct {
 	cfg   Config
 	conns [2]net.Conn
 	flows [2]flow
+	stop  func() bool // ends the watch over the context
+	done  func(aToB, bToA int64, err error)
 
 	mu      sync.Mutex
-	cause   error    // first reason to end the pair otherwise than cleanly
-	broken  net.Conn // the side whose failure is the cause; nil if Pipe cuts
-	half    bool     // one flow has ended
-	severed bool     // Pipe itself has cut the pair
-	asking  *flow    // the flow that waits in hidesReset
-	over    bool     // both flows have ended: the watch must not act any more
+	cause   error         // first reason to end the pair otherwise than cleanly
+	broken  net.Conn      // the side whose failure is the cause; nil if Pipe cuts
+	half    bool          // one flow has ended
+	severed bool          // Pipe itself has cut the pair
+	asking  *flow         // the flow that waits in hidesReset
+	asked   chan struct{} // closed when the other one has ended
+	over    bool          // both flows have ended: the watch must not act any more
 	watch   *time.Timer
 }
 
@@ -115,18 +128,43 @@ func newPair(a, b net.Conn, cfg Config) *pair {
 	p := &pair{cfg: cfg}
 	for i, c := range []net.Conn{a, b} {
 		f := &p.flows[i]
-		f.src, f.prelude, f.head = unwrap(c)
-		f.end = make(chan struct{})
+		f.src, f.before = unwrap(c)
 		p.conns[i] = f.src
 	}
 	p.flows[0].dst, p.flows[1].dst = p.conns[1], p.conns[0]
+	if m := cfg.Meter; m != nil {
+		p.flows[0].meter, p.flows[1].meter = &m.forth, &m.back
+	}
 	return p
 }
 
-// run moves the bytes of one flow and passes its end on.
+// run moves the bytes of one flow and passes its end on; the last flow to end
+// finishes the pair.
 func (p *pair) run(f *flow) {
-	defer close(f.end)
-	defer p.ended()
+	p.carry(f)
+	if p.ended(f) {
+		p.stop()
+		p.endWatch()
+		p.done(p.flows[0].moved, p.flows[1].moved, p.finish())
+	}
+}
+
+// PanicError is a defect that was met while bytes were moved. It ends the pair, and
+// no other one.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error implements error.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+func (p *pair) carry(f *flow) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.cut(&PanicError{v, debug.Stack()})
+		}
+	}()
 	f.err = f.copy()
 	var failure *sideError
 	switch {
@@ -170,10 +208,14 @@ func (p *pair) hidesReset(f *flow) bool {
 		p.mu.Unlock()
 		return false
 	}
-	p.asking = f
+	p.asking, p.asked = f, make(chan struct{})
+	if other.over {
+		close(p.asked)
+	}
+	asked := p.asked
 	p.mu.Unlock()
 	_ = other.src.SetReadDeadline(longAgo)
-	<-other.end
+	<-asked
 	var failure *sideError
 	return errors.As(other.err, &failure) && failure.write && errors.Is(failure, syscall.ECONNRESET)
 }

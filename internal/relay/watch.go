@@ -38,12 +38,17 @@ func (p *pair) periodLocked() time.Duration {
 	return max(d/looks, 1)
 }
 
-// ended notes the end of a flow: the pair is half-closed now, or over.
-func (p *pair) ended() {
+// ended notes the end of f: the pair is half-closed now, or over, which it
+// reports.
+func (p *pair) ended(f *flow) (over bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	f.over = true
+	if p.asking != nil && p.asking != f {
+		close(p.asked)
+	}
 	if p.half {
-		return
+		return true
 	}
 	p.half = true
 	now := time.Now().UnixNano()
@@ -57,6 +62,7 @@ func (p *pair) ended() {
 	default:
 		p.watch.Reset(d)
 	}
+	return false
 }
 
 func (p *pair) endWatch() {
@@ -78,7 +84,7 @@ func (p *pair) look() {
 	now := time.Now().UnixNano()
 	for i := range p.flows {
 		f := &p.flows[i]
-		if f.hasEnded() {
+		if f.over {
 			continue
 		}
 		steps, writing := f.progress()
@@ -99,15 +105,6 @@ func (p *pair) look() {
 		}
 	}
 	p.watch.Reset(p.periodLocked())
-}
-
-func (f *flow) hasEnded() bool {
-	select {
-	case <-f.end:
-		return true
-	default:
-		return false
-	}
 }
 
 // progress returns a number that changes when the flow has moved bytes, and

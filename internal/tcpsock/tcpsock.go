@@ -34,6 +34,13 @@ type Info struct {
 	AppLimited   bool   // DeliveryRate was limited by a lack of data to send
 	BytesAcked   uint64 // bytes acknowledged since the start
 
+	Segments uint64 // segments with data sent since the start, those sent again included
+
+	// Since the start: payload sent, again included, and received, and the segments
+	// of both, those without payload included.
+	BytesSent, BytesReceived uint64
+	SegsSent, SegsReceived   uint32
+
 	Retrans int // segments sent again since the start
 	Backoff int // time-outs in a row without an answer
 	Lost    int // segments now held for lost

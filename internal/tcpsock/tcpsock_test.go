@@ -76,7 +76,7 @@ func TestInfo(t *testing.T) {
 	if in.MSS <= 0 || in.CWnd < in.MSS {
 		t.Errorf("Info = %+v, want a segment size and a window of at least one segment", in)
 	}
-	if runtime.GOOS == "linux" && (in.BytesAcked == 0 || in.RTT <= 0 || in.MinRTT <= 0 || in.DeliveryRate == 0) {
+	if runtime.GOOS == "linux" && (in.BytesAcked == 0 || in.RTT <= 0 || in.MinRTT <= 0 || in.DeliveryRate == 0 || in.Segments == 0) {
 		t.Errorf("Info after %d bytes = %+v, want acknowledged bytes, round trips and a rate", n, in)
 	}
 }
