@@ -1,13 +1,19 @@
 // Package admin is the port on which a running client or egress says how it
-// does: GET /status and /paths as JSON, /healthz as a word, at a client /proxy.pac,
+// does: a page for people at /, GET /status and /paths as JSON, /healthz and /readyz as a word, /metrics for Prometheus, at a client /proxy.pac,
 // which tells programs how to use it, /trace, which goes on until the reader has
 // enough, and, if it is told to, /debug/pprof/ with profiles for `go tool pprof`.
 //
-// It only reads and has no password, so it listens on loopback alone, and
+// Reading needs no password, so it listens on loopback alone, and
 // answers only requests that name a loopback host: a web page that has its own
 // name point to 127.0.0.1 (DNS rebinding) gets nothing. No page of another origin
-// can read or run an answer: there is no CORS, and browsers are told so. Requests are
+// can read or run an answer: there is no CORS, and browsers are told so; what they say
+// comes from such a page is refused, but for a link to the page at /. Requests are
 // short and few are served at a time.
+//
+// POST /paths/NAME changes what a path is for, POST /reload has the configuration read
+// again, DELETE /connections/NUMBER ends a connection. They need Config.Token, which
+// only those know who may read the program's private key. The body of a POST is JSON, of
+// /reload an empty object.
 package admin
 
 import (
@@ -23,6 +29,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -51,6 +58,29 @@ type Config struct {
 	// Trace writes lines of JSON that the query asks for to w until ctx ends or w
 	// fails. Its error is for the reader. Nil: there is no /trace.
 	Trace func(ctx context.Context, query url.Values, w io.Writer) error
+	// Ready says why the program cannot do its work just now; nil if it can. A nil function: it always can.
+	Ready func() error
+	// Metrics answers GET /metrics. Nil: there is none.
+	Metrics http.Handler
+	// Page is the status page: it answers GET / and what is below GET /page/. Nil: there is none.
+	Page http.Handler
+	// SetPath carries out POST /paths/NAME; its error is for the asker, ErrNotFound
+	// in it for a name that is not there. Nil: nothing can be changed.
+	SetPath func(name string, c PathChange) error
+	// Reload carries out POST /reload: the configuration is read again, and what has become
+	// of it is answered as JSON. Its error is for the asker, who has changed nothing then.
+	// Nil: that is not possible.
+	Reload func() (any, error)
+	// Conns are the connections that are open, as something json.Marshal takes. Nil: there is no /connections.
+	Conns func() any
+	// EndConn resets the connection of that number for DELETE /connections/NUMBER, and reports whether
+	// there was one. Nil: none can be ended.
+	EndConn func(id uint64) bool
+	// Drain has the egress take no more sessions. Nil: there is no /drain.
+	Drain func()
+	// Token is what a request that changes something must name; needed with SetPath,
+	// Reload, EndConn and Drain.
+	Token string
 	// Profile serves /debug/pprof/. Profiles name functions and count what they
 	// cost; while one is taken the program is a little slower.
 	Profile bool
@@ -63,12 +93,16 @@ type Server struct {
 	http *http.Server
 	end  chan struct{} // closed when Shutdown begins
 	once sync.Once     // for end
+	pac  atomic.Pointer[string]
 }
 
 // New opens the port; Serve answers on it.
 func New(cfg Config) (*Server, error) {
 	if cfg.Status == nil {
 		return nil, errors.New("admin: Status is missing")
+	}
+	if (cfg.SetPath != nil || cfg.Reload != nil || cfg.EndConn != nil || cfg.Drain != nil) && cfg.Token == "" {
+		return nil, errors.New("admin: Token is missing")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -85,6 +119,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
 	s := &Server{cfg: cfg, ln: netutil.LimitListener(ln, maxConns), end: make(chan struct{})}
+	s.SetPAC(cfg.PAC)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: requestTime,
@@ -126,6 +161,10 @@ func (s *Server) handler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	if s.cfg.Metrics != nil {
+		mux.Handle("GET /metrics", s.cfg.Metrics)
+	}
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		s.writeJSON(w, s.cfg.Status())
 	})
@@ -137,14 +176,31 @@ func (s *Server) handler() http.Handler {
 		}
 		s.writeJSON(w, paths)
 	})
-	if s.cfg.PAC != "" {
-		mux.HandleFunc("GET "+PACPath, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/x-ns-proxy-autoconfig")
-			_, _ = w.Write([]byte(s.cfg.PAC))
-		})
+	if s.cfg.Page != nil {
+		mux.Handle("GET /{$}", s.cfg.Page)
+		mux.Handle("GET /page/", s.cfg.Page)
+	}
+	if s.cfg.Conns != nil {
+		mux.HandleFunc("GET /connections", func(w http.ResponseWriter, _ *http.Request) { s.writeJSON(w, s.cfg.Conns()) })
+	}
+	if s.cfg.EndConn != nil {
+		mux.HandleFunc("DELETE /connections/{id}", s.mayChange(s.endConn))
+	}
+	if s.cfg.SetPath != nil {
+		mux.HandleFunc("POST /paths/{name}", s.mayChange(s.setPath))
+	}
+	mux.HandleFunc("GET "+PACPath, s.servePAC)
+	if s.cfg.Reload != nil {
+		mux.HandleFunc("POST /reload", s.mayChange(s.reload))
 	}
 	if s.cfg.Trace != nil {
 		mux.HandleFunc("GET /trace", s.trace)
+	}
+	if s.cfg.Drain != nil {
+		mux.HandleFunc("POST /drain", s.mayChange(func(w http.ResponseWriter, _ *http.Request) {
+			s.cfg.Drain()
+			w.WriteHeader(http.StatusNoContent)
+		}))
 	}
 	if s.cfg.Profile {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -161,8 +217,25 @@ func (s *Server) handler() http.Handler {
 			http.Error(w, "this port answers only to loopback names", http.StatusForbidden)
 			return
 		}
+		if !ownPage(r) {
+			http.Error(w, "this port answers no pages but its own", http.StatusForbidden)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// readyz answers what a balancer or a container's health check wants to know: whether
+// to send work here. /healthz only says that the program runs.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if s.cfg.Ready != nil {
+		if err := s.cfg.Ready(); err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	_, _ = w.Write([]byte("ready\n"))
 }
 
 // pathsOf picks the member paths out of a status. Which type a status has is

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -64,6 +65,9 @@ func TestAnswers(t *testing.T) {
 		want               string
 	}{
 		{"GET", "/healthz", "", 200, "ok\n"},
+		{"GET", "/readyz", "", 200, "ready\n"},
+		{"GET", "/readyz", "rebound.example", 403, "loopback"},
+		{"GET", "/metrics", "", 404, "not found"},
 		{"GET", "/status", "", 200, `"role": "client"`},
 		{"GET", "/status", "localhost", 200, `"role": "client"`},
 		{"GET", "/status", "localhost:1090", 200, `"role": "client"`},
@@ -85,6 +89,27 @@ func TestAnswers(t *testing.T) {
 		if h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s %s: Cache-Control = %q, want no-store", tc.method, tc.path, h.Get("Cache-Control"))
 		}
+	}
+}
+
+func TestReady(t *testing.T) {
+	why := errors.New("no path answers")
+	addr := start(t, Config{Status: status, Ready: func() error { return why }})
+	if code, body, _ := ask(t, "GET", addr, "/readyz", ""); code != 503 || body != "not ready: no path answers\n" {
+		t.Errorf("while it is not: %d %q", code, body)
+	}
+	if code, _, _ := ask(t, "GET", addr, "/healthz", ""); code != 200 {
+		t.Errorf("healthz = %d: a program that waits for its egress is not ill", code)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	addr := start(t, Config{Status: status, Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a 1\n") })})
+	if code, body, _ := ask(t, "GET", addr, "/metrics", ""); code != 200 || body != "a 1\n" {
+		t.Errorf("GET /metrics = %d %q", code, body)
+	}
+	if code, _, _ := ask(t, "GET", addr, "/metrics", "rebound.example"); code != 403 {
+		t.Errorf("by the name of another host: %d, want 403", code)
 	}
 }
 

@@ -24,11 +24,12 @@ var core = []string{
 var rooms = []room{
 	{"cmd/...", []string{"socks", "upstream", "bench/...", "configs", "internal/...", "mptcp"}},
 	{"docker/...", nil},
+	{"packaging/...", nil},
 	{"bench/...", []string{"bench/..."}}, // it measures what it is given and knows none of it
 	{"bench/report", []string{"bench", "bench/decisions"}},
 	{"bench/decisions", nil},
-	{"configs", nil},
-	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/udpsock", "internal/seldom"}},
+	{"configs", []string{"internal/slip"}},
+	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/udpsock", "internal/seldom", "internal/slip"}},
 	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay", "internal/seldom"}},
 
 	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock"}, core...)},
@@ -45,11 +46,18 @@ var rooms = []room{
 	{"internal/tcpsock", nil},
 	{"internal/udpsock", nil},
 	{"internal/seldom", nil},
+	{"internal/slip", nil},
+	{"internal/scavenge", nil},
 	{"internal/relay", []string{"internal/tcpsock"}},
 	{"internal/netsim/...", nil},
 	{"internal/admin/...", nil},
+	{"internal/metrics", nil},
+	{"internal/dashboard", nil},
 	{"internal/logging", nil},
+	{"internal/doctor", nil},
 	{"internal/sysproxy", nil},
+	{"internal/sdnotify", nil},
+	{"internal/sysservice", nil},
 	{"internal/tracelog", nil},
 	{"internal/archtest", nil},
 }

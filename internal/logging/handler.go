@@ -17,7 +17,7 @@ const maxValue = 1024
 // handler is a slog.Handler that writes by zerolog. It is immutable.
 type handler struct {
 	out    zerolog.Logger
-	level  slog.Level
+	level  slog.Leveler
 	prefix string      // of keys, from WithGroup, with its dot
 	attrs  []slog.Attr // from WithAttrs, keys already prefixed
 }
@@ -25,7 +25,7 @@ type handler struct {
 var _ slog.Handler = (*handler)(nil)
 
 // Enabled says whether records of level are written.
-func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 
 // Handle writes one record as one line.
 func (h *handler) Handle(_ context.Context, r slog.Record) error {

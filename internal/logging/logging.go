@@ -30,15 +30,14 @@ type Options struct {
 type Logger struct {
 	*slog.Logger
 	queue *queue
+	level *slog.LevelVar
 }
 
 // New makes a logger. Close must be called to write what still waits.
 func New(o Options) (*Logger, error) {
-	var level slog.Level
-	if o.Level != "" {
-		if err := level.UnmarshalText([]byte(o.Level)); err != nil {
-			return nil, fmt.Errorf("log level %q: want debug, info, warn or error", o.Level)
-		}
+	level := new(slog.LevelVar)
+	if err := setLevel(level, o.Level); err != nil {
+		return nil, err
 	}
 	if o.Queue <= 0 {
 		o.Queue = 1024
@@ -47,7 +46,7 @@ func New(o Options) (*Logger, error) {
 		return nil, fmt.Errorf("log format %q: want text or json", o.Format)
 	}
 	q := newQueue(o.Out, o.Queue)
-	l := &Logger{Logger: slog.New(newHandler(q, o, level)), queue: q}
+	l := &Logger{Logger: slog.New(newHandler(q, o, level)), queue: q, level: level}
 	// What the queue's own goroutine has to say must not wait in the queue.
 	direct := slog.New(newHandler(o.Out, o, level))
 	q.start(func(dropped uint64) {
@@ -56,7 +55,20 @@ func New(o Options) (*Logger, error) {
 	return l, nil
 }
 
-func newHandler(out io.Writer, o Options, level slog.Level) *handler {
+// SetLevel changes Options.Level, for all loggers made from this one too.
+func (l *Logger) SetLevel(level string) error { return setLevel(l.level, level) }
+
+func setLevel(to *slog.LevelVar, level string) error {
+	if level == "" {
+		level = "info"
+	}
+	if err := to.UnmarshalText([]byte(level)); err != nil {
+		return fmt.Errorf("log level %q: want debug, info, warn or error", level)
+	}
+	return nil
+}
+
+func newHandler(out io.Writer, o Options, level slog.Leveler) *handler {
 	if o.Format != "json" {
 		out = zerolog.ConsoleWriter{Out: out, NoColor: !o.Color, TimeFormat: timeFormat}
 	}
