@@ -24,11 +24,13 @@ func TestClientDefaults(t *testing.T) {
 	want := &Client{
 		Source:    c.Source,
 		Socks:     Socks{Listen: []string{"127.0.0.1:1080"}, SocketMode: 0o600, Reply: "after-connect"},
-		Egress:    EgressRef{Address: []string{"e.example:8443"}, Key: key},
+		Egress:    EgressRef{Address: []string{"e.example:8443"}, Key: key, Verify: "key", Choose: "order"},
 		Identity:  filepath.Join("etc", "client.key"),
 		Transport: "mptcp",
+		Mode:      "auto",
+		Usage:     filepath.Join("etc", "usage.json"),
 		UDP:       ClientUDP{UDP: UDP{Serve: true, Idle: 5 * time.Minute}},
-		Session:   Session{Linger: 5 * time.Minute, Congestion: "auto", Scheduler: "ect"},
+		Session:   Session{Linger: 5 * time.Minute, Congestion: "auto", Scheduler: "ect", Establish: "ext", Fallback: "tcp"},
 		Drain:     10 * time.Second,
 		Admin:     Admin{Listen: "127.0.0.1:1090"},
 		Log:       Log{Level: "info", Format: "text"},
@@ -51,15 +53,21 @@ egress:
   address: e.example:8443
   key: `+exampleKey+`
 identity: /keys/client.key
-transport: tcp
+transport: mptcp
 paths:
   - name: cable
     interface: eth0
   - source: 10.0.1.2
     egress: [10.0.1.1:8443]
     role: backup
+    cost: 3
+    rate_limit: 64kbit/s
+    cap: 30GB
+    cap_start: 31
+mode: handover
+usage: /var/lib/usage.json
 udp: {serve: false, idle: off, redundant: true, ports: 40000-40999, advertise: 192.0.2.7}
-session: {linger: off, scheduler: minrtt}
+session: {linger: off, scheduler: minrtt, establish: timer, allow_v0: true, fallback: none}
 memory: 64MiB
 drain: 1m30s
 admin: {listen: off}
@@ -76,13 +84,14 @@ trace: {file: /tmp/x.jsonl, size: 8MiB}
 		t.Errorf("socks = %+v", c.Socks)
 	}
 	wantPaths := []Path{
-		{Name: "cable", Interface: "eth0", Role: "primary"},
-		{Name: "10.0.1.2", Source: netip.MustParseAddr("10.0.1.2"), Egress: []string{"10.0.1.1:8443"}, Role: "backup"},
+		{Name: "cable", Interface: "eth0", Role: "primary", CapStart: 1},
+		{Name: "10.0.1.2", Source: netip.MustParseAddr("10.0.1.2"), Egress: []string{"10.0.1.1:8443"}, Role: "backup", Cost: 3, RateLimit: 64e3, Cap: 30e9, CapStart: 31},
 	}
 	if !reflect.DeepEqual(c.Paths, wantPaths) {
 		t.Errorf("paths = %+v, want %+v", c.Paths, wantPaths)
 	}
-	if c.Identity != "/keys/client.key" || c.Transport != "tcp" || c.Session.Linger != Off || c.Session.Scheduler != "minrtt" || c.Memory != 64<<20 ||
+	if c.Identity != "/keys/client.key" || c.Transport != "mptcp" || c.Mode != "handover" || c.Usage != "/var/lib/usage.json" || c.Session.Linger != Off || c.Session.Scheduler != "minrtt" ||
+		c.Session.Establish != "timer" || c.Session.Fallback != "none" || !c.Session.AllowV0 || c.Memory != 64<<20 ||
 		c.Drain != 90*time.Second || c.Admin.Listen != "" || c.Log != (Log{"debug", "json"}) {
 		t.Errorf("rest = %+v", c)
 	}
@@ -102,7 +111,15 @@ func TestClientProblems(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"typo", "socks: {lisen: x}", `client.yaml:1:9: socks.lisen: is not a known key; did you mean "listen"?`},
 		{"swapped", "idnetity: x", `client.yaml:1:1: idnetity: is not a known key; did you mean "identity"?`},
-		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, udp, session, memory, drain, admin, system_proxy, log, trace"},
+		{"cost", "paths: [{interface: x, cost: 256}]", "client.yaml:1:30: paths[0].cost: must be a number between 0 and 255"},
+		{"rate limit", "paths: [{interface: x, rate_limit: 63kbit/s}]", "client.yaml:1:36: paths[0].rate_limit: must be between 64 kbit/s and 100 Gbit/s"},
+		{"cap", "paths: [{interface: x, cap: 30}]", "client.yaml:1:29: paths[0].cap: must be a size of 1MB at least"},
+		{"cap start", "paths: [{interface: x, cap_start: 32}]", "client.yaml:1:35: paths[0].cap_start: must be a number between 1 and 31"},
+		{"mode", "mode: fast", "client.yaml:1:7: mode: must be one of auto, aggregate, low-latency, handover, redundant"},
+		{"mode and scheduler", "mode: redundant\nsession: {scheduler: ect}", "client.yaml:2:22: session.scheduler: is decided by mode: redundant"},
+		{"mode and transport", "mode: aggregate\ntransport: tcp", "client.yaml:1:7: mode: aggregate needs transport mptcp, not tcp"},
+		{"limit and transport", "transport: quic\npaths: [{interface: x, rate_limit: 1Mbit/s}]", "client.yaml:2:36: paths[0].rate_limit: needs transport mptcp, not quic"},
+		{"far off", "colour: x", "client.yaml:1:1: colour: is not a known key; known here: socks, egress, identity, transport, paths, rules, mode, usage, udp, session, memory, drain, admin, system_proxy, log, trace"},
 		{"twice", "transport: tcp\ntransport: tcp", "client.yaml:2:1: transport: is given a second time; first on line 1"},
 		{"not a section", "socks: 127.0.0.1:1080", "client.yaml:1:8: socks: must be a section of keys (listen, socket_mode, allow_clients, users, reply), not text"},
 		{"no value", "transport:", "client.yaml:1:1: transport: has no value; want one of mptcp, kernel, quic, quic-multi, tcp, or remove the line for the default"},
@@ -159,6 +176,32 @@ func TestClientProblems(t *testing.T) {
 				t.Errorf("problems:\n%v\nwant a line that starts with\n%s", err, tc.want)
 			}
 		})
+	}
+}
+
+// A file without a key may have it learned over two paths; where it is kept is beside the file.
+func TestClientVerify(t *testing.T) {
+	const file, address = "etc/client.yaml", "identity: k\negress:\n  address: e.example:8443\n"
+	for _, tc := range []struct{ text, pin string }{
+		{"  verify: second-path\n", filepath.Join("etc", "egress.pin")},
+		{"  verify: second-path\n  pin: state/pin\n", filepath.Join("etc", "state", "pin")},
+		{"  key: " + exampleKey + "\n  verify: key\n", ""},
+	} {
+		c, err := ParseClient(file, []byte(address+tc.text))
+		if err != nil || c.Egress.Pin != tc.pin {
+			t.Errorf("%s: pin %q, %v, want %q", tc.text, c.Egress.Pin, err, tc.pin)
+		}
+	}
+	for _, tc := range []struct{ text, want string }{
+		{"  verify: key\n", "egress.key: is missing"},
+		{"  verify: second-path\n  key: " + exampleKey + "\n", "egress.key: is known"},
+		{"  pin: p\n  key: " + exampleKey + "\n", "egress.pin: is for a key that was learned"},
+		{"  verify: third-path\n", "egress.verify: must be one of key, second-path"},
+		{"  verify: second-path\npaths: [{interface: eth0}]\n", "egress.verify: second-path needs two paths"},
+	} {
+		if _, err := ParseClient(file, []byte(address+tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %s", tc.text, err, tc.want)
+		}
 	}
 }
 

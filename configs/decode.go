@@ -1,10 +1,13 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/mpsocks/mpsocks/internal/slip"
 )
 
 // field is one key that a section may have. Exactly one of section and set is
@@ -20,20 +23,45 @@ type place struct{ line, col int }
 
 // decoder fills a configuration from a tree and gathers what is wrong.
 type decoder struct {
-	file     string
-	problems Problems
-	places   map[string]place // of every key that the file has
+	file      string
+	noFile    bool // file is only what messages call it
+	problems  Problems
+	places    map[string]place  // of every key that the file has
+	variables map[string]string // of the settings that are from the environment
+	values    map[string]*node  // of the settings that are there
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, places: make(map[string]place)}
+	return &decoder{file: file, places: make(map[string]place), variables: make(map[string]string), values: make(map[string]*node)}
 }
 
 // problem notes that what stands at n is wrong.
 func (d *decoder) problem(n *node, key, format string, args ...any) {
+	d.note(place{n.line, n.col}, key, fmt.Sprintf(format, args...))
+}
+
+func (d *decoder) note(at place, key, text string) {
 	d.problems = append(d.problems, Problem{
-		File: d.file, Line: n.line, Column: n.col, Key: key, Text: fmt.Sprintf(format, args...),
+		File: cmp.Or(variableAt(d.variables, key), d.file), Line: at.line, Column: at.col, Key: key, Text: text,
 	})
+}
+
+// variableAt is the variable that a setting, or what it is in, is from.
+func variableAt(variables map[string]string, key string) string {
+	for ; key != ""; key = parent(key) {
+		if v, ok := variables[key]; ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// top is the place of what is nowhere.
+func (d *decoder) top() place {
+	if d.noFile {
+		return place{}
+	}
+	return place{1, 1}
 }
 
 // required notes that a setting without which nothing works is not there or
@@ -48,22 +76,24 @@ func (d *decoder) required(key string, have bool, what string) {
 		d.at(key, "is empty; want %s", what)
 		return
 	}
-	p := Problem{File: d.file, Line: 1, Column: 1, Key: key, Text: "is missing; want " + what}
-	if pl, ok := d.places[parent(key)]; ok {
-		p.Line, p.Column = pl.line, pl.col
+	pl, ok := d.places[parent(key)]
+	if !ok {
+		pl = d.top()
 	}
-	d.problems = append(d.problems, p)
+	text := "is missing; want " + what
+	if d.noFile {
+		text += ", in the variable " + variableOf(key)
+	}
+	d.note(pl, key, text)
 }
 
 // at notes a problem at a key that the file has, or at the top of the file.
 func (d *decoder) at(key, format string, args ...any) {
 	pl, ok := d.places[key]
 	if !ok {
-		pl = place{1, 1}
+		pl = d.top()
 	}
-	d.problems = append(d.problems, Problem{
-		File: d.file, Line: pl.line, Column: pl.col, Key: key, Text: fmt.Sprintf(format, args...),
-	})
+	d.note(pl, key, fmt.Sprintf(format, args...))
 }
 
 // section reads a map whose keys are fields; key is its dotted name.
@@ -90,6 +120,7 @@ func (d *decoder) section(n *node, key string, fields []field) {
 		switch {
 		case f.section == nil:
 			d.places[full] = place{p.value.line, p.value.col}
+			d.values[full] = p.value
 			f.set(d, p.value, full)
 		case p.value.kind != kindNull:
 			d.section(p.value, full, f.section)
@@ -123,44 +154,25 @@ func fieldNames(fields []field) string {
 
 // suggest says what a mistyped key may have meant.
 func suggest(name string, fields []field) string {
-	best, bestAt := "", max(2, len(name)/3)+1
-	for _, f := range fields {
-		if at := distance(strings.ToLower(name), f.name); at < bestAt {
-			best, bestAt = f.name, at
-		}
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
 	}
-	if best != "" {
+	if best := nearest(name, names); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "known here: " + fieldNames(fields)
 }
 
-// distance is the number of characters to add, drop, change or swap with the
-// next one to get from a to b. Names are short, so long ones count as far.
-func distance(a, b string) int {
-	const far = 64
-	if len(a) > far || len(b) > far {
-		return far
-	}
-	var before, last, row [far + 1]int
-	for j := range len(b) + 1 {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
+// nearest is the one of names that name is most likely a slip of; empty if none is near.
+func nearest(name string, names []string) string {
+	best, bestAt := "", max(2, len(name)/3)+1
+	for _, n := range names {
+		if at := slip.Distance(strings.ToLower(name), strings.ToLower(n)); at < bestAt {
+			best, bestAt = n, at
 		}
-		before, last = last, row
 	}
-	return last[len(b)]
+	return best
 }
 
 // keys lists the dotted names of all settings under fields.
@@ -179,15 +191,21 @@ func keys(prefix string, fields []field) []string {
 
 // Source says where a loaded configuration came from.
 type Source struct {
-	File   string // as it was named to the loader
-	places map[string]place
+	File      string // as it was named to the loader; "environment" if there is none
+	places    map[string]place
+	variables map[string]string // of the settings that are from the environment
+	values    map[string]*node
+}
+
+func (d *decoder) source() Source {
+	return Source{File: d.file, places: d.places, variables: d.variables, values: d.values}
 }
 
 // Problem returns what is wrong with the setting key (such as "identity" or
 // "targets.allow[2]") as a Problem that names its line. It is for those who
 // find out only when they use a value.
 func (s *Source) Problem(key, text string) Problem {
-	p := Problem{File: s.File, Key: key, Text: text}
+	p := Problem{File: cmp.Or(variableAt(s.variables, key), s.File), Key: key, Text: text}
 	for k := key; k != ""; k = parent(k) {
 		if pl, ok := s.places[k]; ok {
 			p.Line, p.Column = pl.line, pl.col

@@ -16,22 +16,25 @@ const (
 // Egress is the configuration of `mpsocks egress`.
 type Egress struct {
 	Source
-	Listen   []string
-	QUIC     bool     // the UDP ports of the same numbers too
-	Bench    bool     // serve measurements of `mpsocks bench live`
-	Address  []string // what join links tell clients to dial
-	Identity string   // file of the egress's private key, resolved
-	Clients  []ClientKey
-	Targets  Targets
-	Limits   Limits
-	UDP      UDP
-	Bind     Bind
-	Session  Session
-	Memory   int64 // bytes for data on its way; 0: auto
-	Drain    time.Duration
-	Admin    Admin
-	Log      Log
-	Trace    Trace
+	Listen  []string
+	QUIC    bool     // the UDP ports of the same numbers too
+	Bench   bool     // serve measurements of `mpsocks bench live`
+	Address []string // what join links tell clients to dial
+	// Advertise are addresses of this egress alone, behind a balancer: where sessions get further paths.
+	Advertise []netip.AddrPort
+	Identity  string // file of the egress's private key, resolved
+	Clients   []ClientKey
+	Targets   Targets
+	NextHop   string // URL of another SOCKS5 server that everything goes through; empty: none. Those who use it check it
+	Limits    Limits
+	UDP       UDP
+	Bind      Bind
+	Session   Session
+	Memory    int64 // bytes for data on its way; 0: auto
+	Drain     time.Duration
+	Admin     Admin
+	Log       Log
+	Trace     Trace
 }
 
 // ClientKey is a client that may use the egress.
@@ -75,11 +78,7 @@ type Targets struct {
 // LoadEgress reads the egress's file called name. Its error holds every
 // problem of the file, one a line.
 func LoadEgress(name string) (*Egress, error) {
-	text, err := readFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return ParseEgress(name, text)
+	return Input{File: name}.Egress()
 }
 
 // ParseEgress is LoadEgress for a text that is already read; name is what
@@ -89,7 +88,27 @@ func ParseEgress(name string, text []byte) (*Egress, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Egress{
+	return newDecoder(name).egress(root)
+}
+
+// egress reads the tree of an egress's file.
+func (d *decoder) egress(root *node) (*Egress, error) {
+	if c, e := sides(root); c > 0 && e == 0 && !d.noFile {
+		return nil, d.otherSide("a client", "an egress", "client")
+	}
+	e := defaultEgress()
+	d.section(root, "", egressFields(e))
+	e.complete()
+	d.required("identity", e.Identity != "", "the file with this egress's private key")
+	_, have := d.places["clients"] // an empty list shuts everybody out, and may be meant
+	d.required("clients", have, "the name and key of every client; `mpsocks init --client NAME` adds one")
+	e.Source = d.source()
+	return e, d.problems.err()
+}
+
+// defaultEgress is that of a file that says nothing, but for complete.
+func defaultEgress() *Egress {
+	return &Egress{
 		Limits:  DefaultLimits,
 		UDP:     DefaultUDP,
 		Bind:    Bind{Timeout: DefaultBindTimeout},
@@ -99,16 +118,13 @@ func ParseEgress(name string, text []byte) (*Egress, error) {
 		Log:     Log{Level: "info", Format: "text"},
 		Trace:   Trace{Size: DefaultTraceSize},
 	}
-	d := newDecoder(name)
-	d.section(root, "", egressFields(e))
+}
+
+// complete adds the defaults of lists, which would stand beside what the file has.
+func (e *Egress) complete() {
 	if len(e.Listen) == 0 {
 		e.Listen = []string{DefaultEgressListen}
 	}
-	d.required("identity", e.Identity != "", "the file with this egress's private key")
-	_, have := d.places["clients"] // an empty list shuts everybody out, and may be meant
-	d.required("clients", have, "the name and key of every client; `mpsocks init --client NAME` adds one")
-	e.Source = Source{File: name, places: d.places}
-	return e, d.problems.err()
 }
 
 // EgressKeys lists every setting of the egress's file by its dotted name.
@@ -123,12 +139,14 @@ func egressFields(e *Egress) []field {
 		{name: "quic", set: yesNo(&e.QUIC)},
 		{name: "bench", set: yesNo(&e.Bench)},
 		{name: "address", set: uniqueList(&e.Address, "an address such as egress.example.net:8443", CheckAddress)},
+		{name: "advertise", set: addrPorts(&e.Advertise)},
 		{name: "identity", set: fileName(&e.Identity)},
 		{name: "clients", set: clients(&e.Clients)},
 		{name: "targets", section: []field{
 			{name: "allow", set: uniqueList(&e.Targets.Allow, "a network or name", anyRule)},
 			{name: "deny", set: uniqueList(&e.Targets.Deny, "a network or name", anyRule)},
 		}},
+		{name: "next_hop", set: action(&e.NextHop, "the URL of a SOCKS5 server, such as socks5://proxy.example:1080")},
 		{name: "limits", section: limitFields(&e.Limits)},
 		{name: "udp", section: udpFields(&e.UDP)},
 		{name: "bind", section: []field{

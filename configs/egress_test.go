@@ -66,7 +66,7 @@ func TestEgressProblems(t *testing.T) {
 		{"half a dial", "limits: {dials: 0.5}", `egress.yaml:1:17: limits.dials: must be a number between 1 and 1000000, or off, not "0.5"`},
 		{"sockets a text", "limits: {sockets: '5'}", `egress.yaml:1:19: limits.sockets: must be a number between 1 and 1000000, or off, not "5"`},
 		{"rate without unit", "limits: {rate: 100}", `egress.yaml:1:16: limits.rate: must be a rate such as 100Mbit/s, or off, not "100"`},
-		{"rate too low", "limits: {rate: 999kbit/s}", `egress.yaml:1:16: limits.rate: must be between 1 and 1000000 Mbit/s, or off, not 999kbit/s`},
+		{"rate too low", "limits: {rate: 999kbit/s}", `egress.yaml:1:16: limits.rate: must be between 1 Mbit/s and 1000 Gbit/s, or off, not 999kbit/s`},
 		{"rate beyond numbers", "limits: {rate: 9999999999999Gbit/s}", `egress.yaml:1:16: limits.rate: must be a rate`},
 		{"limits of a client", "clients: [{name: a, limits: {stream: 5}}]", `egress.yaml:1:30: clients[0].limits.stream: is not a known key; did you mean "streams"?`},
 		{"allow a number", "targets: {allow: [5]}", "egress.yaml:1:19: targets.allow[0]: must be a network or name, not a number"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -105,3 +106,30 @@ func checkHost(s, host string) error {
 // hostChars are the characters of a host name's label. The underscore is not
 // of RFC 1123, but is found in names of the real world.
 const hostChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// maxAdvertise is what one announcement to a client holds.
+const maxAdvertise = 8
+
+// addrPorts reads one or several addresses of this machine as others dial them.
+func addrPorts(to *[]netip.AddrPort) setter {
+	const want = "an address such as 203.0.113.7:8443"
+	return list(want, func(d *decoder, n *node, key string) {
+		s, ok := d.str(n, key, want)
+		if !ok {
+			return
+		}
+		a, err := netip.ParseAddrPort(s)
+		switch ip := a.Addr(); {
+		case err != nil || a.Port() == 0 || ip.Zone() != "":
+			d.problem(n, key, "must be %s, not %q", want, s)
+		case ip.IsUnspecified() || ip.IsMulticast():
+			d.problem(n, key, "%s cannot be dialled", s)
+		case slices.Contains(*to, a):
+			d.problem(n, key, "%s is in the list twice", s)
+		case len(*to) == maxAdvertise:
+			d.problem(n, key, "is more than %d addresses", maxAdvertise)
+		default:
+			*to = append(*to, a)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -34,6 +35,9 @@ const (
 // read: a FIFO would wait for ever and a device has no end.
 func readFile(name string) ([]byte, error) {
 	fi, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fileProblem(name, "no such file; `mpsocks join` writes a client's, `mpsocks init` an egress's")
+	}
 	if err != nil {
 		return nil, fileProblem(name, cause(err))
 	}

@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Roles are the roles that a path may have.
@@ -35,7 +36,7 @@ func paths(to *[]Path) setter {
 
 // path reads one path and adds it to those before it.
 func (d *decoder) path(to *[]Path, n *node, key string) {
-	p := Path{Role: "primary"}
+	p := Path{Role: "primary", CapStart: 1}
 	before := len(d.problems)
 	d.section(n, key, pathFields(&p))
 	if len(d.problems) > before {
@@ -79,6 +80,48 @@ func pathFields(p *Path) []field {
 		{name: "source", set: address(&p.Source)},
 		{name: "egress", set: uniqueList(&p.Egress, "an address such as 203.0.113.7:8443", CheckAddress)},
 		{name: "role", set: oneOf(&p.Role, Roles...)},
+		{name: "cost", set: number(&p.Cost, 0, 255)},
+		{name: "rate_limit", set: pathRate(&p.RateLimit)},
+		{name: "cap", set: volume(&p.Cap)},
+		{name: "cap_start", set: number(&p.CapStart, 1, 31)},
+	}
+}
+
+// number reads a whole number between low and high.
+func number(to *int, low, high int) setter {
+	return func(d *decoder, n *node, key string) {
+		v, err := strconv.Atoi(n.text)
+		if err != nil || n.kind != kindNumber || v < low || v > high {
+			d.problem(n, key, "must be a number between %d and %d, not %q", low, high, n.text)
+			return
+		}
+		*to = v
+	}
+}
+
+// pathRate reads the limit of a path: off is none.
+func pathRate(to *int64) setter {
+	read := bitRate(to, 64e3, 100e9)
+	return func(d *decoder, n *node, key string) {
+		if read(d, n, key); *to == Unlimited {
+			*to = 0
+		}
+	}
+}
+
+// volume reads what a path may carry in a month: off is no cap.
+func volume(to *int64) setter {
+	return func(d *decoder, n *node, key string) {
+		s, ok := d.scalar(n, key, "a size such as 20GB, or off")
+		if !ok || isOff(n, s) {
+			return
+		}
+		v, ok := parseSize(s)
+		if !ok || v < 1e6 {
+			d.problem(n, key, "must be a size of 1MB at least, such as 20GB, or off, not %q", s)
+			return
+		}
+		*to = v
 	}
 }
 

@@ -183,6 +183,24 @@ func parseRate(s string) (int64, bool) {
 	return 0, false
 }
 
+// rateText is the rate in the largest unit that has no fraction.
+func rateText(v int64) string {
+	for i := len(rateUnits) - 1; i >= 0; i-- {
+		if u := rateUnits[i]; v%u.bits == 0 {
+			return fmt.Sprintf("%d %s", v/u.bits, u.name)
+		}
+	}
+	return fmt.Sprintf("%d bit/s", v)
+}
+
+// ParseRate reads a rate such as 5Mbit/s, in bits per second, or off, which is 0.
+func ParseRate(s string) (int64, bool) {
+	if s == "off" {
+		return 0, true
+	}
+	return parseRate(s)
+}
+
 // bitRate reads a number of bits per second with its unit, between low and high, or
 // the word off.
 func bitRate(to *int64, low, high int64) setter {
@@ -200,7 +218,7 @@ func bitRate(to *int64, low, high int64) setter {
 		case !ok:
 			d.problem(n, key, "must be a rate such as 100Mbit/s, or off, not %q", s)
 		case v < low || v > high:
-			d.problem(n, key, "must be between %d and %d Mbit/s, or off, not %s", low/1e6, high/1e6, s)
+			d.problem(n, key, "must be between %s and %s, or off, not %s", rateText(low), rateText(high), s)
 		default:
 			*to = v
 		}
