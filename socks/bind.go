@@ -18,8 +18,8 @@ import (
 const defaultBindTimeout = 2 * time.Minute
 
 // bind serves a client's BIND. It returns the bytes relayed to the peer and from it.
-func (f *Front) bind(c net.Conn, req *request, d door) (up, down int64, err error) {
-	egress, _, rest, err := f.reach(c, req)
+func (f *Front) bind(c net.Conn, req *request, d door, r *Route) (up, down int64, err error) {
+	egress, _, rest, err := f.reach(c, req, r)
 	if err != nil {
 		f.refuse(c, req, d, err)
 		return 0, 0, err
@@ -40,7 +40,7 @@ func (f *Front) bind(c net.Conn, req *request, d door) (up, down int64, err erro
 		_ = relay.Reset(c)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
-	return relay.Pipe(f.ctx, relay.WithHead(c, rest), egress, f.relay)
+	return relay.Pipe(f.ctx, relay.WithHead(c, rest), egress, req.account.relay(f.relay))
 }
 
 // errNoPeer is the end of the time that the peer of a BIND has.
@@ -112,7 +112,7 @@ func (e *Egress) bind(ctx context.Context, c net.Conn, req *request, q *quota) (
 		_ = relay.Reset(c)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
-	return relay.Pipe(ctx, q.paced(c, rest), peer, e.relay)
+	return relay.Pipe(ctx, q.paced(c, rest), peer, req.account.relay(e.relay))
 }
 
 // openBind listens where the peers that t stands for would find it. The listener counts as a socket of q if there is no error.
@@ -221,10 +221,10 @@ func (d *targetDialer) peersOf(ctx context.Context, t Target) ([]netip.Addr, err
 		if t.port == 0 {
 			return d.permitSomewhere(Target{name: t.name, ip: ip})
 		}
-		if err := d.rules.checkName(t); err != nil {
+		if err := d.checkName(t); err != nil {
 			return err
 		}
-		return d.rules.checkAddr(t.name, netip.AddrPortFrom(ip, t.port), d.own.has)
+		return d.checkAddr(t.name, netip.AddrPortFrom(ip, t.port))
 	}
 	if t.ip.IsValid() {
 		return []netip.Addr{t.ip}, permit(t.ip)

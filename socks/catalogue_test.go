@@ -1,146 +1,100 @@
 package socks
 
 import (
-	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/mpsocks/mpsocks/internal/netsim"
 )
 
-// site is a front with its egress in one bubble of virtual time: clients come over one path of a simulated network, targets are at the end
-// of another, and every query and every connection is counted.
-type site struct {
-	t        *testing.T
-	front    *Front
-	clients  *netsim.Path
-	resolver *fakeResolver
-	log      syncBuffer
-
-	mu      sync.Mutex
-	dialled []netip.AddrPort
-	targets chan net.Conn // the targets' ends
+// catalogue lists what clients, targets and networks may do to a SOCKS server, and the tests that show what comes of it here; those of other rooms with
+// their folder in front.
+var catalogue = []struct{ input, tests string }{
+	{"other protocols, SOCKS4, versions 0 and 6", "TestBadHandshakes TestStrangers TestSniff TestSOCKS4"},
+	{"no method, none that is known, 255 of them, duplicates", "TestBadHandshakes TestNegotiate"},
+	{"split at every byte, byte by byte", "TestNegotiate TestJoinedBytewise TestEgressStepwise"},
+	{"all in one segment, payload too", "TestNegotiate TestJoinedPipelined TestEarlyDataIsInTheFirstFlight TestJoinedHTTPEarlyData"},
+	{"password of a wrong version", "TestBadHandshakes TestReadUserPass"},
+	{"empty, longest and binary names and passwords", "TestBadHandshakes TestAccounts TestReadUserPass"},
+	{"password unasked, or before its turn", "TestBadHandshakes TestNegotiate"},
+	{"request of another version", "TestBadHandshakes"},
+	{"reserved byte set", "TestReservedByteIsIgnored"},
+	{"unknown commands, BIND that is off", "TestBadHandshakes TestBindRefusals TestEgressCommands"},
+	{"unknown address types, and nothing behind them", "TestBadHandshakes"},
+	{"empty name", "TestBadHandshakes"},
+	{"names that are none", "TestBadHandshakes TestParseTarget TestEgressAsksNoResolver"},
+	{"address as a name", "TestBadHandshakes TestParseTarget TestEgressDeniesSpecialAddresses"},
+	{"numbers as inet_aton reads them", "TestBadHandshakes TestParseTarget"},
+	{"addresses within addresses, unspecified, multicast, broadcast", "TestBadHandshakes TestEmbedded TestSpecialAddressesAreDenied"},
+	{"port 0", "TestBadHandshakes"},
+	{"end at every stage", "TestBadHandshakes TestHandshakeFailuresAreQuiet"},
+	{"reset at every stage, and while the target is dialled", "TestResetHandshakes TestLeavingEndsTheDial TestJoinedClientLeaves TestClientLeavesWhileDialling"},
+	{"thousands that never finish, one byte now and then", "TestSilentCrowd TestSlowHandshakes TestHandshakesAreCapped TestGateDropsTheOldest cmd/mpsocks:TestHalfHandshakes"},
+	{"client ends first", "TestJoinedHalfClose internal/relay:TestClientEndsFirst upstream:TestTransports"},
+	{"target ends first", "TestJoinedHalfClose internal/relay:TestOriginEndsFirst upstream:TestTransports"},
+	{"one side closes, the other is silent for ever", "TestSilenceAfterAnEnd internal/relay:TestHalfClosedIdle"},
+	{"reset after some bytes, from either side", "TestBrokenOffAfterBytes TestJoinedResets internal/relay:TestOriginResets internal/relay:TestClientResets upstream:TestTransports"},
+	{"client that stops reading and goes on", "TestClientThatStopsReading internal/relay:TestStoppedReaderHoldsWriterBack"},
+	{"client that stops reading for ever", "TestClientThatStopsReading internal/relay:TestWriteStall"},
+	{"names that are not found, late, or of one family", "TestDial TestResolve TestResolveTimesOut TestCandidatesAlternate cmd/mpsocks:TestLab"},
+	{"refused", "TestDial TestReplyForErrno cmd/mpsocks:TestLab"},
+	{"unreachable, prohibited, swallowed on the way", "TestReplyForErrno cmd/mpsocks:TestLab"},
+	{"routing loop", "cmd/mpsocks:testRoutingLoop"},
+	{"target that never answers", "TestSilentTarget cmd/mpsocks:testSilentTarget"},
+	{"denied by a rule, before it is looked up", "TestBadHandshakes TestEgressDeniesSpecialAddresses TestCheckName"},
+	{"no path, no route, no egress", "TestEgressUnreachable TestEgressNeverReplies upstream:TestDialWhileEgressIsDown upstream:TestDialWithoutRoute cmd/mpsocks:testCrash"},
+	{"guessed passwords", "TestBruteForceIsSlow TestPenaltiesGrow TestWrongPasswordsGetSlower TestParallelGuessesAreNoCheaper TestFloodOfGuesses"},
+	{"connections that come and go", "TestChurn cmd/mpsocks:TestConnectionChurn"},
+	{"10,000 that lie idle", "TestIdleTunnelsStay cmd/mpsocks:TestIdleTunnels"},
+	{"no descriptors", "TestAcceptorGoesOn TestAcceptorDoesNotSpin cmd/mpsocks:TestOutOfDescriptors"},
+	{"datagrams: fragments, bad headers, all lengths, strangers, 10,000 associations", "TestUDPBadDatagrams TestUDPEcho TestUDPStrangers TestUDPTooLongForClient TestUDPEndsWithConnection TestUDPLimits TestUDPDeniesSpecialAddresses TestUDPNamesAreResolved cmd/mpsocks:TestUDPAssociations"},
+	{"bound address of a listener on all addresses, behind a NAT, of the other family", "TestListeners TestReplyBytes TestUDPAnnounced TestUDPPortsAndAdvertise"},
+	{"listeners of either family, of both, unix sockets; who may connect", "TestListeners TestServeSeveralListeners TestJoinedUnixSocket TestAllowClients cmd/mpsocks:TestListenUnix"},
+	{"a megabyte in a handshake", "TestBadHandshakes TestNegotiateReadsLittle"},
+	{"a page that posts to the port", "TestBadHandshakes TestStrangers"},
 }
 
-// instant is what the simulated network needs for things that take no time.
-const instant = time.Millisecond
-
-// onSite runs test on a new site and ends it. What is left of its goroutines then fails the test.
-func onSite(t *testing.T, cfg FrontConfig, test func(s *site)) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &site{
-			t: t, clients: netsim.NewPath("clients", netsim.Link{}), targets: make(chan net.Conn, 1),
-			resolver: &fakeResolver{answers: map[string][]string{"ip4 good.example": {"93.184.216.34"}}},
+// What the catalogue names is there.
+func TestCatalogue(t *testing.T) {
+	there := make(map[string]string) // the text of the tests in a folder
+	for _, row := range catalogue {
+		for _, name := range strings.Fields(row.tests) {
+			folder, test, ok := strings.Cut(name, ":")
+			if !ok {
+				folder, test = "socks", name
+			}
+			if _, ok := there[folder]; !ok {
+				there[folder] = testsIn(t, filepath.Join("..", filepath.FromSlash(folder)))
+			}
+			if !strings.Contains(there[folder], " "+test+"(t *testing.T)") {
+				t.Errorf("%s: there is no %s in %s", row.input, test, folder)
+			}
 		}
-		egress, err := NewEgress(EgressConfig{Resolver: s.resolver, Logger: textLogger(&s.log)})
+	}
+}
+
+func testsIn(t *testing.T, folder string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files of tests, %v", folder, len(files), err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		egress.dialer.connect = s.connect
-		var streams sync.WaitGroup
-		cfg.Dial = func(ctx context.Context) (net.Conn, error) {
-			near, far := s.pair("stream")
-			streams.Go(func() { _ = egress.ServeConn(t.Context(), far, "tester") })
-			return near, nil
-		}
-		cfg.Logger = textLogger(&s.log)
-		if s.front, err = NewFront(cfg); err != nil {
-			t.Fatal(err)
-		}
-		ln, err := s.clients.Listen()
-		if err != nil {
-			t.Fatal(err)
-		}
-		served := make(chan error, 1)
-		go func() { served <- s.front.Serve(ln) }()
-		test(s)
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		_ = s.front.Shutdown(ended) // resets what is left
-		streams.Wait()
-		if err := <-served; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
-}
-
-// pair returns the two ends of a connection.
-func (s *site) pair(name string) (near, far *netsim.Conn) {
-	path := netsim.NewPath(name, netsim.Link{})
-	ln, err := path.Listen()
-	if err != nil {
-		s.t.Error(err)
+		all.Write(text)
 	}
-	if near, err = path.Dial(s.t.Context()); err != nil {
-		s.t.Error(err)
-	}
-	c, err := ln.Accept()
-	if err != nil {
-		s.t.Error(err)
-	}
-	return near, c.(*netsim.Conn)
-}
-
-// connect is how the egress connects to targets here.
-func (s *site) connect(ctx context.Context, ap netip.AddrPort, permit func(netip.AddrPort) error) (net.Conn, error) {
-	s.mu.Lock()
-	s.dialled = append(s.dialled, ap)
-	s.mu.Unlock()
-	if err := permit(ap); err != nil {
-		return nil, err
-	}
-	switch ap.Port() {
-	case 1: // refuses
-		return nil, opError(syscall.ECONNREFUSED)
-	case 2: // never answers
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	near, far := s.pair("target")
-	select {
-	case s.targets <- far:
-		return near, nil
-	case <-ctx.Done():
-		near.Close()
-		far.Close()
-		return nil, ctx.Err()
-	}
-}
-
-func (s *site) client() *netsim.Conn {
-	s.t.Helper()
-	c, err := s.clients.Dial(s.t.Context())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return c
-}
-
-// tunnel returns both ends of a connection that goes through the front and the egress.
-func (s *site) tunnel() (client, target net.Conn) {
-	s.t.Helper()
-	c := s.client()
-	h := Handshake{Target: mustTarget(s.t, "good.example:80")}
-	if _, err := h.Do(s.t.Context(), c); err != nil {
-		s.t.Fatal(err)
-	}
-	return c, <-s.targets
-}
-
-func (s *site) counts() (queries, dials int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.resolver.queries()), len(s.dialled)
+	return all.String()
 }
 
 // badHandshake is something a client says, and all that must come of it: an answer and an end, at once, without a query, a connection to
@@ -304,6 +258,42 @@ func (tt *badHandshake) run(s *site) {
 	}
 }
 
+// What a client that leaves in the middle of its handshake has said matters no more when it leaves by a reset.
+func TestResetHandshakes(t *testing.T) {
+	for _, tt := range badHandshakes() {
+		if !tt.leaves {
+			continue
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := FrontConfig{}
+			if tt.users {
+				cfg.Users = map[string]string{"me": "plain:pw"}
+			}
+			onSite(t, cfg, func(s *site) {
+				c := s.client()
+				_, _ = c.Write([]byte(tt.said))
+				time.Sleep(instant)
+				start := time.Now()
+				_ = c.Reset()
+				time.Sleep(instant) // Shutdown would end a handshake that is under way
+				synctest.Wait()
+				s.front.gate.mu.Lock()
+				inside := s.front.gate.inside.Len()
+				s.front.gate.mu.Unlock()
+				if inside > 0 {
+					s.t.Error("the handshake goes on")
+				}
+				if err := s.front.Shutdown(s.t.Context()); err != nil || time.Since(start) > 2*instant {
+					s.t.Errorf("shutdown = %v after %v, want that nothing is left", err, time.Since(start))
+				}
+				if queries, dials := s.counts(); queries+dials > 0 || s.log.String() != "" {
+					s.t.Errorf("%d queries, %d connections to targets, the log %q; want none", queries, dials, s.log.String())
+				}
+			})
+		})
+	}
+}
+
 // A request whose every byte but the reserved one is right is served: that one has been anything for decades.
 func TestReservedByteIsIgnored(t *testing.T) {
 	onSite(t, FrontConfig{}, func(s *site) {
@@ -316,49 +306,10 @@ func TestReservedByteIsIgnored(t *testing.T) {
 	})
 }
 
-// A client that goes away while its target is being connected to ends that at once, whichever way it goes.
-func TestLeavingEndsTheDial(t *testing.T) {
-	for name, leave := range map[string]func(c *netsim.Conn){
-		"reset": func(c *netsim.Conn) { _ = c.Reset() }, "close": func(c *netsim.Conn) { _ = c.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			onSite(t, FrontConfig{}, func(s *site) {
-				c := s.client()
-				mustWrite(s.t, c, []byte(greeting+"\x05\x01\x00\x03\x0cgood.example\x00\x02"))
-				time.Sleep(instant)
-				synctest.Wait()
-				if _, dials := s.counts(); dials != 1 {
-					s.t.Fatalf("%d connections to targets are under way, want 1", dials)
-				}
-				start := time.Now()
-				leave(c)
-				ended, cancel := context.WithTimeout(s.t.Context(), time.Hour)
-				defer cancel()
-				if err := s.front.Shutdown(ended); err != nil || time.Since(start) > instant {
-					s.t.Errorf("shutdown = %v after %v, want that nothing is left", err, time.Since(start))
-				}
-			})
-		})
-	}
-}
-
-// A target that never answers is told to the client before it gives up by itself.
-func TestSilentTarget(t *testing.T) {
-	onSite(t, FrontConfig{}, func(s *site) {
-		c := s.client()
-		defer c.Close()
-		start := time.Now()
-		h := Handshake{Target: mustTarget(s.t, "good.example:2")}
-		if _, err := h.Do(s.t.Context(), c); replyIn(err) != ReplyHostUnreachable || time.Since(start)-defaultDialTimeout > instant {
-			s.t.Errorf("%v after %v, want host unreachable after %v", err, time.Since(start), defaultDialTimeout)
-		}
-	})
-}
-
 // A crowd that says nothing, or next to nothing, costs itself its connections and a client in good faith nothing.
 func TestSilentCrowd(t *testing.T) {
 	onSite(t, FrontConfig{}, func(s *site) {
-		const crowd = 2000
+		const crowd = 4000
 		start := time.Now()
 		var conns []net.Conn
 		for i := range crowd {
@@ -367,13 +318,22 @@ func TestSilentCrowd(t *testing.T) {
 			mustWrite(s.t, c, []byte([]string{"", "\x05", "GET", "\x05\x01\x00", "\x04\x01\x00"}[i%5]))
 			conns = append(conns, c)
 		}
-		client, target := s.tunnel()
-		defer client.Close()
-		defer target.Close()
-		mustWrite(s.t, client, []byte("hello"))
-		wantRead(s.t, target, []byte("hello"))
-		if took := time.Since(start); took > instant {
-			s.t.Errorf("the client in good faith waited %v", took)
+		synctest.Wait() // on a busy machine all of them might come after the next one otherwise
+		served := 0
+		for range 200 {
+			client, target := s.tunnel()
+			mustWrite(s.t, client, []byte("hello"))
+			wantRead(s.t, target, []byte("hello"))
+			served++
+			client.Close()
+			target.Close()
+			more := s.client() // the crowd goes on coming
+			defer more.Close()
+			mustWrite(s.t, more, []byte("\x05"))
+			conns = append(conns, more)
+		}
+		if took := time.Since(start); took > instant || served != 200 {
+			s.t.Errorf("%d clients in good faith were served in %v, want 200 at once", served, took)
 		}
 		s.front.gate.mu.Lock()
 		inside := s.front.gate.inside.Len()
@@ -388,105 +348,4 @@ func TestSilentCrowd(t *testing.T) {
 			s.t.Errorf("the last of the crowd was let go after %v, want %v", took, defaultHandshakeTimeout)
 		}
 	})
-}
-
-// Many connections that come and go, by an end or by a reset, leave nothing behind.
-func TestChurn(t *testing.T) {
-	onSite(t, FrontConfig{}, func(s *site) {
-		for i := range 300 {
-			client, target := s.tunnel()
-			mustWrite(s.t, client, []byte("x"))
-			wantRead(s.t, target, []byte("x"))
-			if i%2 == 0 {
-				_ = client.(*netsim.Conn).Reset()
-				if _, err := target.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-					s.t.Fatalf("tunnel %d: the target read %v, want a reset", i, err)
-				}
-			} else {
-				_ = client.(*netsim.Conn).CloseWrite()
-				wantEnd(s.t, target)
-				_ = target.(*netsim.Conn).CloseWrite()
-				wantEnd(s.t, client)
-			}
-			client.Close()
-			target.Close()
-		}
-		ended, cancel := context.WithTimeout(s.t.Context(), time.Hour)
-		defer cancel()
-		start := time.Now()
-		if err := s.front.Shutdown(ended); err != nil || time.Since(start) > instant {
-			s.t.Errorf("shutdown = %v after %v, want that nothing is left", err, time.Since(start))
-		}
-	})
-}
-
-// Tunnels that lie idle for a day are there when they are used again.
-func TestIdleTunnelsStay(t *testing.T) {
-	onSite(t, FrontConfig{}, func(s *site) {
-		const idle = 200
-		var ends [][2]net.Conn
-		for range idle {
-			client, target := s.tunnel()
-			defer client.Close()
-			defer target.Close()
-			ends = append(ends, [2]net.Conn{client, target})
-		}
-		time.Sleep(24 * time.Hour)
-		for _, e := range ends {
-			mustWrite(s.t, e[1], []byte("y"))
-			wantRead(s.t, e[0], []byte("y"))
-		}
-	})
-}
-
-// A client that stops reading holds up its own target after little data, and nobody else; when it reads again it misses nothing, and when
-// it never does both ends are told.
-func TestClientThatStopsReading(t *testing.T) {
-	for name, resumes := range map[string]bool{"and goes on": true, "for ever": false} {
-		t.Run(name, func(t *testing.T) {
-			onSite(t, FrontConfig{}, func(s *site) {
-				client, target := s.tunnel()
-				defer client.Close()
-				defer target.Close()
-				data := randomBytes(8 << 20)
-				sent := make(chan error, 1)
-				written := 0
-				go func() {
-					for off := 0; off < len(data); off += 4 << 10 {
-						if _, err := target.Write(data[off : off+4<<10]); err != nil {
-							sent <- err
-							return
-						}
-						written = off + 4<<10
-					}
-					sent <- nil
-				}()
-				time.Sleep(time.Second)
-				synctest.Wait()
-				const most = 4 << 20
-				if written > most {
-					s.t.Errorf("%d bytes are under way to a client that does not read, want at most %d", written, most)
-				}
-				other, otherTarget := s.tunnel()
-				defer other.Close()
-				defer otherTarget.Close()
-				mustWrite(s.t, otherTarget, []byte("not held up"))
-				wantRead(s.t, other, []byte("not held up"))
-				if resumes {
-					time.Sleep(time.Minute)
-					wantRead(s.t, client, data)
-					if err := <-sent; err != nil {
-						s.t.Error(err)
-					}
-					return
-				}
-				if err := <-sent; !errors.Is(err, syscall.ECONNRESET) {
-					s.t.Errorf("the target's write ended in %v, want a reset", err)
-				}
-				if _, err := io.Copy(io.Discard, client); err == nil {
-					s.t.Error("the client read a clean end")
-				}
-			})
-		})
-	}
 }

@@ -14,7 +14,8 @@ import (
 // targetDialer connects to targets: it applies the rules, resolves names and races
 // over the permitted addresses (RFC 8305).
 type targetDialer struct {
-	rules    TargetRules
+	rules    liveRules
+	local    *localRules // in place of rules; nil: rules count
 	resolver Resolver
 	own      *ownAddrs
 	timeout  time.Duration
@@ -36,7 +37,7 @@ var errDialTimeout = fmt.Errorf("no answer in time: %w", context.DeadlineExceede
 // dial connects to t within the dialer's time, as far as q allows. Its error has a
 // reply (ReplyFor). The connection counts as a socket of q.
 func (d *targetDialer) dial(ctx context.Context, t Target, q *quota) (net.Conn, error) {
-	if err := d.rules.checkName(t); err != nil {
+	if err := d.checkName(t); err != nil {
 		return nil, err
 	}
 	if err := q.dial(); err != nil { // before the name is looked up, which costs too
@@ -59,6 +60,22 @@ func (d *targetDialer) dial(ctx context.Context, t Target, q *quota) (net.Conn, 
 	return conn, nil
 }
 
+// checkName decides what can be decided before a name is resolved.
+func (d *targetDialer) checkName(t Target) error {
+	if d.local != nil {
+		return nil
+	}
+	return d.rules.checkName(t)
+}
+
+// checkAddr decides on a connection to ap, which was asked for by name unless name is empty.
+func (d *targetDialer) checkAddr(name string, ap netip.AddrPort) error {
+	if d.local != nil {
+		return d.local.check(ap, d.own.mayReach)
+	}
+	return d.rules.checkAddr(name, ap, d.own.mayReach)
+}
+
 // dialKernel makes one TCP connection. The kernel's own multipath TCP stays off:
 // it is Go's default for some sockets and changes what a target sees.
 func dialKernel(ctx context.Context, ap netip.AddrPort, permit func(netip.AddrPort) error) (net.Conn, error) {
@@ -72,7 +89,18 @@ func dialKernel(ctx context.Context, ap netip.AddrPort, permit func(netip.AddrPo
 		},
 	}
 	dialer.SetMultipathTCP(false)
-	return dialer.DialContext(ctx, "tcp", ap.String())
+	c, err := dialer.DialContext(ctx, "tcp", ap.String())
+	return c, withoutNetwork(ap, err)
+}
+
+// withoutNetwork says what it means that there is no address to connect from: with
+// IPv6, that this machine has none that leads out, and so no network. With IPv4 it
+// means that its ports are used up.
+func withoutNetwork(ap netip.AddrPort, err error) error {
+	if ap.Addr().Is6() && errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return fmt.Errorf("%w: %w", syscall.ENETUNREACH, err)
+	}
+	return err
 }
 
 // race is the search for the first of several addresses that answers. One
@@ -151,7 +179,7 @@ func (r *race) permit(ip netip.Addr) error {
 }
 
 func (r *race) permitActual(ap netip.AddrPort) error {
-	return r.d.rules.checkAddr(r.target.name, ap, r.d.own.has)
+	return r.d.checkAddr(r.target.name, ap)
 }
 
 // wait runs attempts until one succeeds (its connection), none is left, or the

@@ -220,7 +220,6 @@ func (tt *dialCase) run(t *testing.T) {
 	fake := &fakeNet{hosts: tt.hosts, start: time.Now()}
 	defer fake.closeAll()
 	d := &targetDialer{
-		rules:    mustRules(t, nil, []string{"*:25"}),
 		resolver: &fakeResolver{answers: tt.dns, delays: tt.delays},
 		own: &ownAddrs{list: func() ([]net.Addr, error) {
 			return []net.Addr{&net.IPNet{IP: net.IPv4(203, 0, 113, 5), Mask: net.CIDRMask(32, 32)}}, nil
@@ -228,6 +227,7 @@ func (tt *dialCase) run(t *testing.T) {
 		timeout: defaultDialTimeout,
 		connect: fake.connect,
 	}
+	d.rules.set(mustRules(t, nil, []string{"*:25"}))
 	conn, err := d.dial(t.Context(), mustTarget(t, tt.target), nil)
 	if took := time.Since(fake.start); took != tt.took {
 		t.Errorf("took %v, want %v", took, tt.took)
@@ -316,4 +316,16 @@ func TestDialClosesLateWinners(t *testing.T) {
 			t.Error("the late connection is open")
 		}
 	})
+}
+
+// A machine without IPv6 says so with an error that means something else for IPv4.
+func TestWithoutNetwork(t *testing.T) {
+	for at, want := range map[string]Reply{"[2001:db8::1]:80": ReplyNetworkUnreachable, "192.0.2.1:80": ReplyGeneralFailure} {
+		if got := ReplyFor(withoutNetwork(netip.MustParseAddrPort(at), opError(syscall.EADDRNOTAVAIL))); got != want {
+			t.Errorf("no address to connect to %s from: %v, want %v", at, got, want)
+		}
+	}
+	if err := withoutNetwork(netip.MustParseAddrPort("[2001:db8::1]:80"), nil); err != nil {
+		t.Errorf("without an error: %v", err)
+	}
 }

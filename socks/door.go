@@ -16,6 +16,8 @@ import (
 // door is one protocol that clients speak to the front. It reads a request and puts
 // answers into words; what the request leads to is none of its business.
 type door interface {
+	// proxy is the word that rules have for the protocol.
+	proxy() string
 	// enter reads the handshake up to a request that is understood and permitted.
 	// The request is never nil; on failure what it owes is the whole answer.
 	enter(ctx context.Context, c *sniffed) (*request, error)
@@ -27,12 +29,12 @@ type door interface {
 
 // doorFor chooses by what the client has sent first.
 func (f *Front) doorFor(s *sniffed) (door, error) {
-	first := s.head[0]
+	first, p := s.head[0], f.policy.Load()
 	switch first {
 	case statute.VersionSocks5:
-		return f.socks5, nil
+		return p.socks5, nil
 	case version4:
-		return f.socks4, nil
+		return p.socks4, nil
 	}
 	if !isTokenByte(first) {
 		return nil, fmt.Errorf("first byte 0x%02x: %w", first, errNotServed)
@@ -42,7 +44,7 @@ func (f *Front) doorFor(s *sniffed) (door, error) {
 	case err != nil:
 		return nil, err
 	case method == http.MethodConnect:
-		return f.http, nil
+		return p.http, nil
 	}
 	return plainDoor{}, nil
 }
@@ -110,6 +112,8 @@ func (s *sniffed) Read(p []byte) (int, error) {
 // socks5Door speaks SOCKS5 to the client.
 type socks5Door struct{ negotiator *negotiator }
 
+func (socks5Door) proxy() string { return ProxySOCKS5 }
+
 func (d socks5Door) enter(ctx context.Context, c *sniffed) (*request, error) {
 	return d.negotiator.run(ctx, c.Conn, c.head)
 }
@@ -121,6 +125,8 @@ func (socks5Door) refused(err error) []byte { return replyBytes(ReplyFor(err), n
 // plainDoor is for the other methods of HTTP: the whole connection is the forwarder's, request by request. The head of the first one is
 // read here, where the time and the number of those who have not yet said anything are bounded.
 type plainDoor struct{}
+
+func (plainDoor) proxy() string { return ProxyHTTP }
 
 func (plainDoor) enter(_ context.Context, c *sniffed) (*request, error) {
 	err := c.readHead()

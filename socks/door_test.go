@@ -17,9 +17,9 @@ func TestDoors(t *testing.T) {
 		said string
 		want door
 	}{
-		{"\x05", f.socks5},
-		{"\x04", f.socks4},
-		{"CONNECT ", f.http},
+		{"\x05", f.policy.Load().socks5},
+		{"\x04", f.policy.Load().socks4},
+		{"CONNECT ", f.policy.Load().http},
 		{"GET ", plainDoor{}},
 		{"COPY ", plainDoor{}},
 		{"CHECKOUT ", plainDoor{}},

@@ -26,6 +26,9 @@ type EgressConfig struct {
 	// their functions make the connection. Such a name is not resolved, and
 	// Targets are not asked.
 	Inside map[string]func(context.Context) (net.Conn, error)
+	// NextHop is the URL of another SOCKS5 server, socks5://[USER:PASSWORD@]HOST[:PORT], through which everything goes. Names are not looked up here then,
+	// so that Targets cannot judge what they lead to. Empty: none.
+	NextHop string
 	// DialTimeout bounds the time for a target to answer, names and all. Default
 	// 10 s, less than common clients wait for. It cannot be switched off.
 	DialTimeout time.Duration
@@ -54,12 +57,14 @@ type Egress struct {
 	log              *slog.Logger
 	negotiator       *negotiator
 	dialer           *targetDialer
+	hop              *hopWay // nil: none
 	quotas           *quotas
 	inside           map[Target]func(context.Context) (net.Conn, error)
 	refusals         logQuota
 	udp              EgressUDP
 	udpCount         udpCounters
 	binding          EgressBind
+	ledger           ledger
 }
 
 // NewEgress returns an egress.
@@ -72,14 +77,18 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 	}
 	cfg.Bind.Timeout = orDefault(cfg.Bind.Timeout, defaultBindTimeout)
 	d := &targetDialer{
-		rules:    cfg.Targets,
 		resolver: cfg.Resolver,
 		own:      &ownAddrs{list: net.InterfaceAddrs},
 		timeout:  orDefault(cfg.DialTimeout, defaultDialTimeout),
 		connect:  dialKernel,
 	}
+	d.rules.set(cfg.Targets)
 	if d.resolver == nil {
 		d.resolver = net.DefaultResolver
+	}
+	hop, err := newHopWay(cfg.NextHop, d)
+	if err != nil {
+		return nil, fmt.Errorf("socks egress: %w", err)
 	}
 	inside := make(map[Target]func(context.Context) (net.Conn, error), len(cfg.Inside))
 	for hostport, open := range cfg.Inside {
@@ -91,6 +100,7 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 	}
 	return &Egress{
 		inside:           inside,
+		hop:              hop,
 		handshakeTimeout: orDefault(cfg.HandshakeTimeout, defaultHandshakeTimeout),
 		relay:            relay.Config{HalfClosedIdle: cfg.HalfClosedIdle, WriteStall: cfg.WriteStall},
 		log:              orDiscard(cfg.Logger),
@@ -99,6 +109,7 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 		quotas:           newQuotas(&cfg, orDiscard(cfg.Logger)),
 		udp:              cfg.UDP.withDefaults(),
 		binding:          cfg.Bind,
+		ledger:           ledger{perClient: true},
 	}, nil
 }
 
@@ -106,34 +117,90 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 // to its end, and closes it. Who the client is has been settled below, so no
 // authentication is asked for. The stream is reset when ctx is done, and at once if
 // the client has as many as it may.
-func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) (err error) {
+func (e *Egress) ServeConn(ctx context.Context, c net.Conn, client string) error {
+	ended := make(chan error, 1)
+	e.Serve(ctx, c, client, func(err error) { ended <- err })
+	return <-ended
+}
+
+// Serve is ServeConn that returns, and leaves its goroutine, when all there is left
+// to do is to relay. done is called with the end, once, perhaps before Serve returns.
+func (e *Egress) Serve(ctx context.Context, c net.Conn, client string, done func(error)) {
+	s := &egressStream{egress: e, quota: e.quotas.client(client), start: time.Now(), done: done}
+	req, up, down, err := s.serve(ctx, c)
+	req.finish(up, down, err, s.relayed)
+}
+
+// egressStream is what has to be done when a stream ends.
+type egressStream struct {
+	egress  *Egress
+	quota   *quota
+	start   time.Time
+	to      string
+	counted bool // as a stream of quota
+	socket  bool // has one that counts
+	account *account
+	done    func(error)
+}
+
+// serve does what the stream asks for, to the end or until there is but a relay left.
+// The request is never nil.
+func (s *egressStream) serve(ctx context.Context, c net.Conn) (req *request, up, down int64, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.Error("panic while serving a stream", "client", client, "err", r, "stack", string(debug.Stack()))
+			s.defect(r, debug.Stack())
 			_ = relay.Reset(c)
-			err = fmt.Errorf("serve stream of %s: panic: %v", client, r)
+			req, err = &request{}, fmt.Errorf("panic: %v", r)
 		}
 	}()
-	q := e.quotas.client(client)
-	if err := q.openStream(); err != nil {
+	if err := s.quota.openStream(); err != nil {
 		_ = relay.Reset(c)
-		return fmt.Errorf("serve stream of %s: %w", client, err)
+		return &request{}, 0, 0, err
 	}
-	defer q.closeStream()
-	req, err := e.handshake(ctx, c)
-	if err != nil {
-		e.log.Debug("handshake failed", "client", client, "err", err)
+	s.counted = true
+	if req, err = s.egress.handshake(ctx, c); err != nil {
 		farewell(c, req.owed)
-		return fmt.Errorf("serve stream of %s: %w", client, err)
+		return &request{}, 0, 0, fmt.Errorf("handshake: %w", err)
 	}
-	start := time.Now()
-	up, down, err := e.tunnel(ctx, c, req, q)
-	e.log.Debug("tunnel ended", "client", client, "to", req.target.String(),
-		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
+	s.start, s.to = time.Now(), req.target.String()
+	s.account = s.egress.ledger.enter(s.quota.client, kindOf(req.command), s.to, func() { _ = relay.Reset(c) })
+	req.account = s.account
+	req.account.goes(c, "")
+	up, down, err = s.egress.tunnel(ctx, c, req, s.quota)
+	s.socket = req.socket
+	return req, up, down, err
+}
+
+// relayed is called when the stream's request has been done.
+func (s *egressStream) relayed(up, down int64, err error) {
+	var defect *relay.PanicError
+	if errors.As(err, &defect) {
+		s.defect(defect.Value, defect.Stack)
+	}
+	s.egress.log.Debug("tunnel ended", "client", s.quota.client, "to", s.to,
+		"tx_bytes", up, "rx_bytes", down, "took", time.Since(s.start), "err", err)
+	s.end(err)
+}
+
+func (s *egressStream) defect(value any, stack []byte) {
+	s.egress.log.Error("panic while serving a stream", "client", s.quota.client, "err", value, "stack", string(stack))
+}
+
+// end gives back what the stream had, and reports its end.
+func (s *egressStream) end(err error) {
+	if s.socket {
+		s.quota.closeSocket()
+	}
+	if s.counted {
+		s.quota.closeStream()
+	}
+	if s.account != nil {
+		s.egress.ledger.leave(s.account)
+	}
 	if err != nil {
-		return fmt.Errorf("serve stream of %s: %w", client, err)
+		err = fmt.Errorf("serve stream of %s: %w", s.quota.client, err)
 	}
-	return nil
+	s.done(err)
 }
 
 // note tells the operator of a target that was refused by rule: whoever asks why something does not work finds it here.
@@ -171,13 +238,22 @@ func (e *Egress) request(ctx context.Context, c net.Conn) (*request, error) {
 	return e.negotiator.run(ctx, c, s.head)
 }
 
-// tunnel connects to the target, replies and relays. It returns the bytes relayed
-// to the target and to the client.
+// tunnel connects to the target and replies, and leaves the relay to req; other
+// requests it does to the end. It returns the bytes relayed to the target and to the
+// client.
 func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, q *quota) (up, down int64, err error) {
 	switch req.command {
 	case statute.CommandAssociate:
+		if e.hop != nil {
+			return e.chainUDP(ctx, c, req, q)
+		}
 		return e.associate(ctx, c, req, q)
 	case statute.CommandBind:
+		if e.hop != nil { // it would be the next hop's port, and its peer
+			err := &ReplyError{Reply: ReplyCommandNotSupported}
+			e.refuse(ctx, c, req, q, err)
+			return 0, 0, err
+		}
 		return e.bind(ctx, c, req, q)
 	}
 	target, rest, err := e.reach(ctx, c, req, q)
@@ -189,15 +265,14 @@ func (e *Egress) tunnel(ctx context.Context, c net.Conn, req *request, q *quota)
 		farewell(c, append(req.owed, hostReply(req.answer)...))
 		return 0, 0, nil
 	}
-	if e.inside[req.target] == nil {
-		defer q.closeSocket()
-	}
+	req.socket = e.inside[req.target] == nil
 	if _, err := c.Write(append(req.owed, replyBytes(ReplySucceeded, boundAddr(target))...)); err != nil {
 		_ = relay.Reset(target)
 		_ = relay.Reset(c)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
-	return relay.Pipe(ctx, q.paced(c, rest), target, e.relay)
+	req.goesOn(ctx, q.paced(c, rest), target, req.account.relay(e.relay))
+	return 0, 0, nil
 }
 
 // refuse answers a request that failed, and closes c.
@@ -207,6 +282,7 @@ func (e *Egress) refuse(ctx context.Context, c net.Conn, req *request, q *quota,
 		_ = relay.Reset(c)
 		return
 	}
+	e.ledger.failed(q.client, ReplyFor(err))
 	farewell(c, append(req.owed, replyBytes(ReplyFor(err), netip.AddrPort{})...))
 }
 
@@ -222,7 +298,9 @@ func (e *Egress) reach(ctx context.Context, c net.Conn, req *request, q *quota) 
 	defer cancel(nil)
 	v := keepVigil(c, req.early, false, cancel)
 	defer func() { rest = v.end() }()
-	if isResolve(req.command) {
+	if e.hop != nil && e.inside[req.target] == nil {
+		target, err = e.chain(ctx, req, q)
+	} else if isResolve(req.command) {
 		if err = q.dial(); err == nil { // a look-up costs what one for a connection does
 			req.answer, err = e.dialer.resolve(ctx, req.command, req.target)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -56,7 +57,9 @@ func TestEgressDeniesSpecialAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ip := range addrSet(list) {
+	own, broadcasts := addrSets(list)
+	maps.Copy(own, broadcasts)
+	for ip := range own {
 		hosts = append(hosts, ip.String())
 	}
 	var mu sync.Mutex

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mpsocks/mpsocks/internal/relay"
@@ -21,6 +22,15 @@ type FrontConfig struct {
 	// Dial returns a fresh connection to the egress's SOCKS5 server. It gives up
 	// when ctx is done. Required.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// DialPaths is Dial for what a rule ties to paths. Nil: nothing can be.
+	DialPaths func(ctx context.Context, p PathPolicy) (net.Conn, error)
+	// Upstream is the URL of a SOCKS5 server that is not our Egress, if that is what Dial connects to: with its user name and password, and its
+	// address for people. Such a one is asked step by step, and has datagrams of its own. Empty: Dial leads to an Egress.
+	Upstream string
+	// Routes say what does not go to the egress; nil: nothing. SetRoutes changes them.
+	Routes *Routes
+	// Direct is how what is sent directly leaves this machine. Its zero value leaves that to the system.
+	Direct FrontDirect
 	// Users are the clients' user names, each with a bcrypt hash of the password
 	// or "plain:" and the password itself. Without users nobody is asked.
 	Users map[string]string
@@ -65,17 +75,19 @@ const (
 
 // Front is the local endpoint that applications connect to.
 type Front struct {
-	cfg    FrontConfig
-	relay  relay.Config
-	log    *slog.Logger
-	socks5 socks5Door
-	socks4 socks4Door
-	http   httpDoor
-	gate   gate
-	plain  *forwarder
-	udp    *associations
-	notes  logQuota // of refused targets
-	barred logQuota // of clients that are not allowed
+	cfg     FrontConfig
+	relay   relay.Config
+	log     *slog.Logger
+	policy  atomic.Pointer[policy]
+	gate    gate
+	plain   *forwarder
+	udp     *associations
+	routes  atomic.Pointer[Routes]
+	direct  *directWay
+	tunnels *Route // what is tunnelled goes by; everything, or another server in place of the egress
+	ledger  ledger
+	notes   logQuota // of refused targets
+	barred  logQuota // of clients that are not allowed
 
 	ctx    context.Context // of all tunnels; cancelled when a shutdown runs out of time
 	cancel context.CancelCauseFunc
@@ -108,17 +120,24 @@ func NewFront(cfg FrontConfig) (*Front, error) {
 		return nil, fmt.Errorf("socks front: %w", err)
 	}
 	f.udp = &associations{cfg: cfg.UDP.withDefaults(), of: make(map[netip.Addr]int)}
-	f.cfg.Users = nil // what is needed of them is in accounts
-	f.socks5 = socks5Door{newNegotiator(noAuth{})}
-	if len(cfg.Users) > 0 {
-		a, err := newAccounts(cfg.Users)
-		if err != nil {
-			return nil, fmt.Errorf("socks front: %w", err)
-		}
-		f.socks5 = socks5Door{newNegotiator(userPass{a})}
-		f.http = httpDoor{a}
-		f.socks4 = socks4Door{refuses: true}
+	// What can change is in policy alone.
+	f.cfg.Users, f.cfg.AllowClients, f.cfg.Optimistic = nil, nil, false
+	p, err := newPolicy(FrontChange{cfg.Users, cfg.AllowClients, cfg.Optimistic}, nil)
+	if err != nil {
+		return nil, err
 	}
+	f.policy.Store(p)
+	f.tunnels = everything
+	if cfg.Upstream != "" {
+		hop, err := parseHop(cfg.Upstream)
+		if err != nil {
+			return nil, fmt.Errorf("socks front: upstream: %w", err)
+		}
+		hop.dial = f.dialUpstream
+		f.tunnels = &Route{Rule: -1, Action: RouteVia, hop: hop, key: everything.key}
+	}
+	f.routes.Store(cfg.Routes)
+	f.direct = newDirectWay(f, cfg.Direct)
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	f.plain = newForwarder(f)
 	return f, nil
@@ -201,31 +220,49 @@ func (f *Front) take(c net.Conn) {
 		_ = relay.Reset(c)
 		return
 	}
+	leave := f.gate.enter(c) // here, in the order in which clients come, not in that in which goroutines run
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closing {
+		leave()
 		_ = relay.Reset(c)
 		return
 	}
 	f.conns.Add(1)
-	go f.serve(c)
+	go f.serve(c, leave)
 }
 
 // allows reports whether a client may connect at all.
 func (f *Front) allows(c net.Conn) bool {
 	ip := sourceIP(c.RemoteAddr()).Unmap().WithZone("")
-	if f.cfg.AllowClients == nil || !ip.IsValid() || ip.IsLoopback() {
+	allowed := f.policy.Load().allow
+	if allowed == nil || !ip.IsValid() || ip.IsLoopback() {
 		return true
 	}
-	return slices.ContainsFunc(f.cfg.AllowClients, func(p netip.Prefix) bool { return p.Contains(ip) })
+	return slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// serve serves one client from its first byte to its last.
-func (f *Front) serve(c net.Conn) {
-	defer f.conns.Done()
+// serve serves one client from its first byte on, and leaves the gate when it has
+// said what it wants. What then is only relayed goes on without it.
+func (f *Front) serve(c net.Conn, leave func()) {
+	defer leave()
+	goesOn := false
+	var entered *account
+	end := func() {
+		if entered != nil {
+			f.ledger.leave(entered)
+		}
+		f.conns.Done()
+	}
+	defer func() {
+		if !goesOn {
+			end()
+		}
+	}()
 	defer f.recoverFrom(c)
 	from := addrText(c.RemoteAddr())
 	s, req, d, err := f.handshake(c)
+	leave()
 	if err != nil {
 		f.log.Debug("handshake failed", "from", from, "err", err)
 		farewell(c, req.owed)
@@ -233,19 +270,44 @@ func (f *Front) serve(c net.Conn) {
 	}
 	start := time.Now()
 	if _, plain := d.(plainDoor); plain {
-		err := f.plain.serve(s)
+		entered = f.ledger.enter(from, "http", "", func() { _ = relay.Reset(c) })
+		err := f.plain.serve(s, entered)
 		f.log.Debug("http client ended", "from", from, "took", time.Since(start), "err", err)
 		return
 	}
+	to := req.target.String()
+	entered = f.ledger.enter(from, kindOf(req.command), to, func() { _ = relay.Reset(c) })
+	req.account = entered
 	up, down, err := f.tunnel(s, req, d)
-	f.log.Debug("tunnel ended", "from", from, "to", req.target.String(),
-		"tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
+	goesOn = true
+	req.finish(up, down, err, func(up, down int64, err error) {
+		defer end()
+		if !req.told {
+			f.note(from, to, err) // by an optimistic reply it is known no sooner
+		}
+		f.tunnelEnded(from, to, start, up, down, err)
+	})
 }
 
-// note tells of a target that the egress does not allow.
+// tunnelEnded tells of the end of a tunnel.
+func (f *Front) tunnelEnded(from, to string, start time.Time, up, down int64, err error) {
+	var defect *relay.PanicError
+	if errors.As(err, &defect) {
+		f.log.Error("panic while serving a client", "from", from, "err", err, "stack", string(defect.Stack))
+	}
+	f.log.Debug("tunnel ended", "from", from, "to", to, "tx_bytes", up, "rx_bytes", down, "took", time.Since(start), "err", err)
+}
+
+// note tells of a target that a rule, here or at the egress, does not allow.
 func (f *Front) note(from, to string, err error) {
+	var blocked *BlockedError
 	var settled *ReplyError
-	if errors.As(err, &settled) && settled.Remote && settled.Reply == ReplyNotAllowed {
+	var otherwise *wayError
+	switch {
+	case errors.As(err, &blocked):
+		f.notes.info(f.log, "target blocked", "from", from, "to", to, "rule", blocked.Rule)
+	case errors.As(err, &otherwise): // nobody's rule
+	case errors.As(err, &settled) && settled.Remote && settled.Reply == ReplyNotAllowed:
 		f.notes.info(f.log, "target refused by the egress", "from", from, "to", to, "reason", settled.Reply.String())
 	}
 }
@@ -260,8 +322,6 @@ func (f *Front) recoverFrom(c net.Conn) {
 
 // handshake reads a request within the time for it. The request is never nil.
 func (f *Front) handshake(c net.Conn) (*sniffed, *request, door, error) {
-	leave := f.gate.enter(c)
-	defer leave()
 	ctx := f.ctx
 	if limit := f.cfg.HandshakeTimeout; limit > 0 {
 		_ = c.SetDeadline(time.Now().Add(limit)) // a closed one shows itself below
@@ -278,6 +338,7 @@ func (f *Front) handshake(c net.Conn) (*sniffed, *request, door, error) {
 		return nil, &request{}, nil, err
 	}
 	req, err := d.enter(ctx, s)
+	req.proxy = d.proxy()
 	if err != nil {
 		return nil, req, nil, err
 	}

@@ -14,10 +14,13 @@ import (
 // else's, because some targets let in whoever uses a connection on which somebody has once given a password (NTLM, Negotiate).
 type httpClient struct {
 	net.Conn
-	way *http.Transport
+	account *account
+	way     *http.Transport
 	// patience is how long a client that has finished sending may wait for its answer; negative: for ever.
 	patience time.Duration
 
+	user   string              // who has given a password with the request
+	routes *Routes             // by which the connections to targets were made
 	answer http.ResponseWriter // of the request that is being forwarded: HTTP/1 has one at a time
 
 	once  sync.Once
@@ -29,8 +32,24 @@ type httpClient struct {
 
 type httpClientKey struct{}
 
-func newHTTPClient(c net.Conn, way *http.Transport, patience time.Duration) *httpClient {
-	return &httpClient{Conn: c, way: way, patience: patience, ended: make(chan struct{}), stopped: make(chan struct{})}
+func newHTTPClient(c net.Conn, a *account, way *http.Transport, patience time.Duration) *httpClient {
+	return &httpClient{Conn: c, account: a, way: way, patience: patience, ended: make(chan struct{}), stopped: make(chan struct{})}
+}
+
+// become notes who asks. Connections that were made for somebody else are of no use: other rules may be for him.
+func (c *httpClient) become(user string) {
+	if c.user != user {
+		c.user = user
+		c.way.CloseIdleConnections()
+	}
+}
+
+// follow notes the rules of the request that is next. Connections that were made by others are of no use: it may have to go elsewhere, or nowhere.
+func (c *httpClient) follow(r *Routes) {
+	if c.routes != r {
+		c.routes = r
+		c.way.CloseIdleConnections()
+	}
 }
 
 // clientOf returns the client of a request.
@@ -43,6 +62,7 @@ func clientOf(ctx context.Context) *httpClient {
 // as well be one that has finished sending and waits, so that this read does not end before the answer has, or the client's patience.
 func (c *httpClient) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.account.up(n)
 	if n > 0 || err != io.EOF || len(p) != 1 {
 		return n, err
 	}
@@ -63,6 +83,13 @@ func (c *httpClient) Read(p []byte) (int, error) {
 	case <-expired:
 		return 0, io.EOF
 	}
+}
+
+// Write writes to the client.
+func (c *httpClient) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.account.down(n)
+	return n, err
 }
 
 // SetReadDeadline also stops a Read that waits by itself; net/http does so when the answer is complete.

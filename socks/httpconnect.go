@@ -79,6 +79,8 @@ func basicAuth(header string) (name, password string, ok bool) {
 // httpDoor speaks HTTP to the client.
 type httpDoor struct{ accounts *accounts }
 
+func (httpDoor) proxy() string { return ProxyConnect }
+
 func (d httpDoor) enter(ctx context.Context, c *sniffed) (*request, error) {
 	req, err := d.read(ctx, c)
 	var settled *ReplyError
@@ -115,7 +117,11 @@ func (d httpDoor) read(ctx context.Context, c *sniffed) (*request, error) {
 		return nil, err
 	}
 	early = append(append([]byte(nil), early...), c.head...)
-	return &request{command: statute.CommandConnect, target: head.target, early: early}, nil
+	req := &request{command: statute.CommandConnect, target: head.target, early: early}
+	if d.accounts != nil {
+		req.user = head.name
+	}
+	return req, nil
 }
 
 func (d httpDoor) check(ctx context.Context, c *sniffed, head connectHead) error {

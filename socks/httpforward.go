@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/things-go/go-socks5/statute"
+
 	"github.com/mpsocks/mpsocks/internal/relay"
 )
 
@@ -155,12 +157,12 @@ func maxForwards(r *http.Request) (hops uint64, limited bool, err error) {
 }
 
 // serve serves one client's requests until its connection has ended.
-func (w *forwarder) serve(c net.Conn) error {
+func (w *forwarder) serve(c net.Conn, a *account) error {
 	w.start.Do(func() {
 		w.served = make(chan struct{})
 		go w.run()
 	})
-	t := newHTTPClient(c, w.newWay(), orDefault(w.f.cfg.HalfClosedIdle, defaultHalfClosedIdle))
+	t := newHTTPClient(c, a, w.newWay(), orDefault(w.f.cfg.HalfClosedIdle, defaultHalfClosedIdle))
 	select {
 	case w.conns.c <- t:
 	case <-w.conns.closed:
@@ -230,12 +232,13 @@ func (w *forwarder) forward(rw http.ResponseWriter, r *http.Request, c *httpClie
 		}
 	}()
 	c.answer = rw
+	c.follow(w.f.routes.Load())
 	w.proxy.ServeHTTP(rw, r)
 }
 
 // permit checks the client's name and password, if the front wants any.
 func (w *forwarder) permit(c *httpClient, r *http.Request) error {
-	a := w.f.http.accounts
+	a := w.f.policy.Load().accounts
 	if a == nil {
 		return nil
 	}
@@ -243,27 +246,27 @@ func (w *forwarder) permit(c *httpClient, r *http.Request) error {
 	if !ok {
 		return errAuth
 	}
-	return a.verify(r.Context(), sourceIP(c.RemoteAddr()), name, password)
+	if err := a.verify(r.Context(), sourceIP(c.RemoteAddr()), name, password); err != nil {
+		return err
+	}
+	c.become(name)
+	return nil
 }
 
-// dial connects to a target through the egress.
+// dial connects to a target by the way that the rules say.
 func (w *forwarder) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	target, err := ParseTarget(address)
 	if err != nil {
 		return nil, &unreached{err}
 	}
-	egress, err := w.f.dial(ctx)
+	c := clientOf(ctx)
+	req := &request{command: statute.CommandConnect, target: target, user: c.user, proxy: ProxyHTTP, account: c.account}
+	conn, _, err := w.f.connect(ctx, req, w.f.route(req), sourceIP(c.RemoteAddr()), nil)
 	if err != nil {
 		return nil, &unreached{err}
 	}
-	ctx, stop := w.f.replyContext(ctx)
-	defer stop()
-	h := Handshake{Target: target}
-	if _, err := h.Do(ctx, egress); err != nil {
-		_ = relay.Reset(egress)
-		return nil, &unreached{err}
-	}
-	return egress, nil
+	c.account.goes(conn, target.String())
+	return conn, nil
 }
 
 // unreached marks an error as one of getting a connection to a target, as opposed to one of using it.
@@ -287,6 +290,7 @@ func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
 		refuse(rw, http.StatusBadGateway, "the target ended the connection before it answered")
 		return
 	}
+	w.f.ledger.failed("", ReplyFor(err))
 	status, text := httpWords(err)
 	refuse(rw, status, text)
 }

@@ -161,3 +161,33 @@ func TestForwardSlowHead(t *testing.T) {
 		}
 	})
 }
+
+// New rules are for the next request, also where the last one has left a connection to its target.
+func TestForwardFollowsNewRoutes(t *testing.T) {
+	target := origin(t)
+	f, front := frontOf(t, FrontConfig{Dial: startEgress(t, loopbackAllowed(t))})
+	client := throughFront(t, front, nil)
+	for _, step := range []struct {
+		action string
+		status int
+	}{{"", http.StatusOK}, {"block", http.StatusForbidden}, {"direct", http.StatusOK}, {"block", http.StatusForbidden}} {
+		var rules []RouteRule
+		if step.action != "" {
+			rules = []RouteRule{{Match: []string{"127.0.0.1"}, Action: step.action}}
+		}
+		routes, err := ParseRoutes(rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.SetRoutes(routes)
+		resp, err := client.Get(target.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != step.status {
+			t.Errorf("after the rule %q: status %d, want %d", step.action, resp.StatusCode, step.status)
+		}
+	}
+}

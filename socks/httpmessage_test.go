@@ -401,7 +401,7 @@ func TestForwardCutAnswer(t *testing.T) {
 func TestHTTPClientReads(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
-	c := newHTTPClient(near, &http.Transport{}, -1)
+	c := newHTTPClient(near, nil, &http.Transport{}, -1)
 	far.Close()
 	if _, err := c.Read(make([]byte, 2)); err != io.EOF {
 		t.Errorf("an ordinary read = %v, want the end", err)

@@ -67,7 +67,7 @@ func (w *forwarder) answered(resp *http.Response) error {
 	}
 	defer client.Close()
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	up, down, err := relay.Pipe(w.f.ctx, relay.WithHead(client.Conn, early), relay.WithHead(target, head.Bytes()), w.f.relay)
+	up, down, err := relay.Pipe(w.f.ctx, relay.WithHead(client.Conn, early), relay.WithHead(target, head.Bytes()), client.account.relay(w.f.relay))
 	w.f.log.Debug("upgraded connection ended", "from", addrText(client.RemoteAddr()), "to", resp.Request.URL.Host,
 		"tx_bytes", up, "rx_bytes", down, "err", err)
 	return errUpgraded

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -54,20 +55,36 @@ var ErrLimit = errors.New("limit of the client reached")
 // quotas keeps what each client has. Clients are named by the configuration, so
 // that there are few of them.
 type quotas struct {
-	log     *slog.Logger
+	log *slog.Logger
+
+	mu      sync.Mutex // guards what follows; taken before that of a quota
 	common  Limits
 	special map[string]Limits
-
-	mu sync.Mutex
-	of map[string]*quota
+	of      map[string]*quota
 }
 
 func newQuotas(cfg *EgressConfig, log *slog.Logger) *quotas {
 	return &quotas{
 		log:     log,
-		common:  cfg.Limits.over(Limits{defaultStreams, defaultSockets, defaultDials, -1}),
+		common:  cfg.Limits.over(builtinLimits),
 		special: cfg.ClientLimits,
 		of:      make(map[string]*quota),
+	}
+}
+
+// builtinLimits are those of a configuration that says nothing.
+var builtinLimits = Limits{defaultStreams, defaultSockets, defaultDials, -1}
+
+// SetLimits changes EgressConfig.Limits and ClientLimits. What a client has beyond a
+// lower limit stays until it ends. A rate that changes is that of open connections, too;
+// one that had none before is that of new ones.
+func (e *Egress) SetLimits(common Limits, special map[string]Limits) {
+	qs := e.quotas
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	qs.common, qs.special = common.over(builtinLimits), maps.Clone(special)
+	for name, q := range qs.of {
+		q.set(qs.special[name].over(qs.common))
 	}
 }
 
@@ -85,13 +102,13 @@ func (qs *quotas) client(name string) *quota {
 
 // quota is what one client has, and may have. A nil quota has no limits.
 type quota struct {
-	client   string
-	log      *slog.Logger
-	limits   Limits
-	dials    *rate.Limiter
-	up, down *rate.Limiter // nil: no limit
+	client string
+	log    *slog.Logger
+	dials  *rate.Limiter
 
 	mu               sync.Mutex
+	limits           Limits
+	up, down         *rate.Limiter // nil: there has been no limit yet
 	streams, sockets int
 	told             map[string]*seldom.Line // by limit
 }
@@ -107,9 +124,37 @@ func newQuota(client string, l Limits, log *slog.Logger) *quota {
 	return q
 }
 
-// take counts one more of what n counts, unless that exceeds most.
-func (q *quota) take(n *int, most int, limit string) error {
+// set changes the limits.
+func (q *quota) set(l Limits) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l == q.limits {
+		return // and what is left of a burst stays as it is
+	}
+	q.limits = l
+	if l.Dials > 0 {
+		q.dials.SetBurst(dialBurst * l.Dials) // first: there was none with no limit
+		q.dials.SetLimit(rate.Limit(l.Dials))
+	} else {
+		q.dials.SetLimit(rate.Inf)
+	}
+	q.up, q.down = setPace(q.up, l.Rate), setPace(q.down, l.Rate)
+}
+
+// pace returns the limiters of the client's bytes; nil: there is no limit.
+func (q *quota) pace() (up, down *rate.Limiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.limits.Rate <= 0 {
+		return nil, nil
+	}
+	return q.up, q.down
+}
+
+// take counts one more of what n counts, unless that exceeds the limit at atMost.
+func (q *quota) take(n, atMost *int, limit string) error {
+	q.mu.Lock()
+	most := *atMost
 	ok := most < 0 || *n < most
 	if ok {
 		*n++
@@ -128,7 +173,7 @@ func (q *quota) give(n *int) {
 }
 
 // openStream counts a stream; closeStream must follow if there is no error.
-func (q *quota) openStream() error { return q.take(&q.streams, q.limits.Streams, "streams") }
+func (q *quota) openStream() error { return q.take(&q.streams, &q.limits.Streams, "streams") }
 func (q *quota) closeStream()      { q.give(&q.streams) }
 
 // dial counts the beginning of a connection.
@@ -136,7 +181,10 @@ func (q *quota) dial() error {
 	if q == nil || q.dials.Allow() {
 		return nil
 	}
-	return q.refuse("dials", q.limits.Dials)
+	q.mu.Lock()
+	most := q.limits.Dials
+	q.mu.Unlock()
+	return q.refuse("dials", most)
 }
 
 // openSocket counts a socket; closeSocket must follow if there is no error.
@@ -144,7 +192,7 @@ func (q *quota) openSocket() error {
 	if q == nil {
 		return nil
 	}
-	return q.take(&q.sockets, q.limits.Sockets, "sockets")
+	return q.take(&q.sockets, &q.limits.Sockets, "sockets")
 }
 
 func (q *quota) closeSocket() {
@@ -154,17 +202,24 @@ func (q *quota) closeSocket() {
 }
 
 // allowUp and allowDown count a datagram of n bytes against the client's rate and report whether it may pass: it cannot wait for its turn.
-func (q *quota) allowUp(n int) bool { return q.up == nil || q.up.AllowN(time.Now(), n) }
+func (q *quota) allowUp(n int) bool {
+	up, _ := q.pace()
+	return up == nil || up.AllowN(time.Now(), n)
+}
 
-func (q *quota) allowDown(n int) bool { return q.down == nil || q.down.AllowN(time.Now(), n) }
+func (q *quota) allowDown(n int) bool {
+	_, down := q.pace()
+	return down == nil || down.AllowN(time.Now(), n)
+}
 
 // paced returns c for relay.Pipe, as slow as the client's rate has it, with head in
 // front of what is still to be read from it. The rate is that of head as well.
 func (q *quota) paced(c net.Conn, head []byte) net.Conn {
-	if q.up == nil {
+	up, down := q.pace()
+	if up == nil {
 		return relay.WithHead(c, head)
 	}
-	p := newPacedConn(c, q.up, q.down)
+	p := newPacedConn(c, up, down)
 	p.head = head
 	return p
 }

@@ -45,12 +45,16 @@ func TestRefusedTargetsAreLogged(t *testing.T) {
 	var egress, front syncBuffer
 	cfg := loopbackAllowed(t)
 	cfg.Logger = textLogger(&egress)
-	addr := startFront(t, FrontConfig{Dial: startEgress(t, cfg), Logger: textLogger(&front)})
+	var f *Front
+	addr := startFront(t, FrontConfig{Dial: startEgress(t, cfg), Logger: textLogger(&front)}, func(started *Front) { f = started })
 	for _, target := range []string{"192.168.77.1:80", closedPort(t)} {
 		if _, err := socksConnect(t, addr, target); err == nil {
 			t.Fatalf("connected to %s", target)
 		}
 	}
 	wantLines(t, egress.String(), `level=INFO msg="target refused" client=tester to=192.168.77.1:80 reason="private address, not in targets.allow"`)
+	if err := f.Shutdown(t.Context()); err != nil { // nobody is left who could say it again
+		t.Fatal(err)
+	}
 	wantLines(t, front.String(), `level=INFO msg="target refused by the egress" from=127.0.0.1:* to=192.168.77.1:80 reason="not allowed by the egress (its targets.allow and targets.deny)"`)
 }

@@ -46,7 +46,16 @@ func mustDial(t testing.TB, addr string) *net.TCPConn {
 // waits for all of them at the end of the test.
 func serveEach(t testing.TB, serve func(c net.Conn)) (addr string) {
 	t.Helper()
-	ln := listen(t)
+	return serveEachAt(t, "127.0.0.1:0", serve)
+}
+
+// serveEachAt is serveEach at an address of this machine.
+func serveEachAt(t testing.TB, at string, serve func(c net.Conn)) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Skip(err)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -68,13 +77,23 @@ func serveEach(t testing.TB, serve func(c net.Conn)) (addr string) {
 }
 
 // startFront runs a front on loopback until the test ends.
-func startFront(t testing.TB, cfg FrontConfig) (addr string) {
+func startFront(t testing.TB, cfg FrontConfig, setup ...func(*Front)) (addr string) {
+	t.Helper()
+	ln := listen(t)
+	startFrontAt(t, ln, cfg, setup...)
+	return ln.Addr().String()
+}
+
+// startFrontAt is startFront at any listener.
+func startFrontAt(t testing.TB, ln net.Listener, cfg FrontConfig, setup ...func(*Front)) {
 	t.Helper()
 	f, err := NewFront(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := listen(t)
+	for _, s := range setup {
+		s(f)
+	}
 	served := make(chan error, 1)
 	go func() { served <- f.Serve(ln) }()
 	t.Cleanup(func() {
@@ -85,7 +104,6 @@ func startFront(t testing.TB, cfg FrontConfig) (addr string) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return ln.Addr().String()
 }
 
 // startEgress runs an egress behind a loopback listener and returns how a front

@@ -12,16 +12,44 @@ import (
 
 	"github.com/things-go/go-socks5"
 	"github.com/things-go/go-socks5/statute"
+
+	"github.com/mpsocks/mpsocks/internal/relay"
 )
 
 // request is what a client has asked for, in whatever protocol.
 type request struct {
 	command byte
 	target  Target
+	user    string         // who has given a password; empty: nobody
+	proxy   string         // what the client speaks, a Proxy constant
 	early   []byte         // what the client has sent behind its request
 	owed    []byte         // answers to earlier messages, to be written before the reply
 	from    netip.AddrPort // of UDP ASSOCIATE: where the client says it will send from, if it does
 	answer  Target         // what a look-up has found, or what the egress has bound for BIND
+	account *account       // of what comes of it; nil before it is served
+	socket  bool           // at the egress: a socket to the target counts until the end
+	told    bool           // what has refused it is in the log
+
+	relay func(done relayed) // what is left to be done; nil: nothing
+}
+
+// relayed is told how a relay has ended, and the bytes that it has moved there and back.
+type relayed func(up, down int64, err error)
+
+// goesOn leaves a relay between a and b to whoever reads the request. It is started
+// by him, on goroutines of its own: the stack of the one that has got so far has
+// grown for what it did, and would be held for as long as the connection lives.
+func (r *request) goesOn(ctx context.Context, a, b net.Conn, cfg relay.Config) {
+	r.relay = func(done relayed) { relay.Start(ctx, a, b, cfg, done) }
+}
+
+// finish starts the relay that is left, or says how it ended without one.
+func (r *request) finish(up, down int64, err error, done relayed) {
+	if r.relay == nil {
+		done(up, down, err)
+		return
+	}
+	r.relay(done)
 }
 
 // negotiator reads SOCKS5 handshakes through go-socks5. That server is kept to
@@ -65,7 +93,7 @@ func (n *negotiator) run(ctx context.Context, c net.Conn, head []byte) (*request
 		s.owed = append(s.owed, replyBytes(ReplyFor(s.targetErr), netip.AddrPort{})...)
 		err = s.targetErr
 	case s.request != nil && s.ioErr == nil:
-		s.request.owed = s.owed
+		s.request.owed, s.request.user = s.owed, s.user
 		s.request.early = append(s.request.early, s.head...)
 		return s.request, nil
 	case s.ioErr != nil:
@@ -126,6 +154,7 @@ type shakeConn struct {
 	head []byte // read before, goes first
 	owed []byte // written and held back
 
+	user          string // who has given a password
 	authenticated bool
 	replied       bool  // go-socks5 has refused the request by itself
 	ioErr         error // of the connection, as opposed to what was said on it

@@ -19,8 +19,7 @@ const (
 )
 
 // PACRule sends the targets that it matches where Action says. An entry of Match is
-// one as the egress's targets.allow has them, or "loopback", "linklocal" or "plain":
-// names without a dot, and those below local. Ports are numbers and ranges. One entry
+// one as RouteRule.Match has them. Ports are numbers and ranges. One entry
 // of each list must match; an empty list matches everything.
 //
 // A rule that depends on more than a target, such as on who asks, is PACTunnel here: the
@@ -122,22 +121,30 @@ func pacCondition(match string) (string, error) {
 	switch match {
 	case keywordLoopback:
 		return "host == \"localhost\" || dnsDomainIs(host, \".localhost\") || " +
-			pacNetworks("127.0.0.0/8", "::1/128"), nil
+			pacNetworks(loopback4, loopback6), nil
 	case keywordLinkLocal:
-		return pacNetworks("169.254.0.0/16", "fe80::/10"), nil
+		return pacNetworks(linkLocal4, linkLocal6), nil
 	case keywordPlain:
 		return "isPlainHostName(host) && host.indexOf(\":\") < 0 || dnsDomainIs(host, \".local\")", nil
 	}
-	e, err := parseEntry(match)
+	e, err := parseHostMatch(match)
 	if err != nil {
 		return "", err
 	}
 	var c string
 	switch {
+	case e.word != "": // with ports
+		if c, err = pacCondition(e.word); err != nil {
+			return "", err
+		}
+	case e.exact:
+		c = fmt.Sprintf("host == %q", e.name)
+	case e.glob != "":
+		c = globCondition(e.glob)
 	case e.any:
 		c = "true"
 	case e.private:
-		c = pacNetworks(privateNetworks()...)
+		c = pacNetworks(privatePrefixes...)
 	case e.prefix.IsValid():
 		c = pacNetwork(e.prefix)
 	case e.name != "" && e.below:
@@ -153,20 +160,10 @@ func pacCondition(match string) (string, error) {
 	return c, nil
 }
 
-// privateNetworks are those of the keyword private.
-func privateNetworks() (all []string) {
-	for _, r := range classTable {
-		if r.class.private {
-			all = append(all, r.prefix.String())
-		}
-	}
-	return all
-}
-
-func pacNetworks(prefixes ...string) string {
+func pacNetworks(prefixes ...netip.Prefix) string {
 	all := make([]string, len(prefixes))
 	for i, p := range prefixes {
-		all[i] = pacNetwork(netip.MustParsePrefix(p))
+		all[i] = pacNetwork(p)
 	}
 	return strings.Join(all, " || ")
 }

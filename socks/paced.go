@@ -21,6 +21,23 @@ func newPace(bytes int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(bytes), max(bytes/4, paceChunk))
 }
 
+// setPace changes a limiter that newPace has made, or makes one. Not positive is no
+// limit: connections that have the limiter must not wait for ever.
+func setPace(l *rate.Limiter, bytes int) *rate.Limiter {
+	switch {
+	case bytes <= 0 && l == nil:
+		return nil
+	case bytes <= 0:
+		l.SetLimit(rate.Inf)
+	case l == nil:
+		return newPace(bytes)
+	default:
+		l.SetLimit(rate.Limit(bytes))
+		l.SetBurst(max(bytes/4, paceChunk))
+	}
+	return l
+}
+
 // pacedConn is a connection whose bytes, read and written, take from two limiters
 // that it shares with others. Who waits for its turn can be stopped by a deadline
 // and by Close, as in the connection itself.

@@ -38,6 +38,26 @@ var replyTexts = [...]string{
 	ReplyAddrTypeNotSupported: "address type not supported",
 }
 
+// replySlugs are the words for programs that count.
+var replySlugs = [...]string{
+	ReplySucceeded:            "none",
+	ReplyGeneralFailure:       "general",
+	ReplyNotAllowed:           "not-allowed",
+	ReplyNetworkUnreachable:   "network-unreachable",
+	ReplyHostUnreachable:      "host-unreachable",
+	ReplyConnectionRefused:    "refused",
+	ReplyTTLExpired:           "timed-out",
+	ReplyCommandNotSupported:  "command-not-supported",
+	ReplyAddrTypeNotSupported: "address-type-not-supported",
+}
+
+func (r Reply) slug() string {
+	if r.known() {
+		return replySlugs[r]
+	}
+	return "unknown"
+}
+
 func (r Reply) known() bool { return int(r) < len(replyTexts) }
 
 func (r Reply) String() string {

@@ -101,9 +101,9 @@ func (d *targetDialer) resolve(ctx context.Context, command byte, t Target) (Tar
 // permitSomewhere applies the rules to a host as if for a connection to any port. With one port that is allowed the host is no secret.
 func (d *targetDialer) permitSomewhere(t Target) (refusal error) {
 	for _, t.port = range d.rules.portsThatMatter() {
-		err := d.rules.checkName(t)
+		err := d.checkName(t)
 		if err == nil && t.ip.IsValid() {
-			err = d.rules.checkAddr(t.name, netip.AddrPortFrom(t.ip, t.port), d.own.has)
+			err = d.checkAddr(t.name, netip.AddrPortFrom(t.ip, t.port))
 		}
 		if err == nil {
 			return nil

@@ -6,15 +6,18 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/mpsocks/mpsocks/internal/slip"
 )
 
 // entry is one entry of targets.allow or targets.deny. It matches by exactly one of
-// prefix, name, private and any, and by port.
+// prefix, name, word, private and any, and by port.
 type entry struct {
 	text    string
 	prefix  netip.Prefix // not valid if the entry is of another kind
 	name    string       // lower case
 	below   bool         // names below name only, not name itself
+	word    string       // loopback, linklocal or plain
 	private bool
 	any     bool
 	lo, hi  uint16 // ports, inclusive
@@ -23,7 +26,12 @@ type entry struct {
 // matchesName reports whether a request for the host name matches; name is empty
 // if the client asked for an address.
 func (e *entry) matchesName(name string, port uint16) bool {
-	if e.name == "" || name == "" || !e.matchesPort(port) {
+	switch {
+	case name == "" || !e.matchesPort(port):
+		return false
+	case e.word == keywordPlain:
+		return isPlainName(name)
+	case e.name == "":
 		return false
 	}
 	if name == e.name {
@@ -43,8 +51,26 @@ func (e *entry) matchesAddr(ip netip.Addr, class addrClass, port uint16) bool {
 		return true
 	case e.private:
 		return class.private
+	case e.word != "":
+		return e.wordHas(ip)
 	}
 	return e.prefix.IsValid() && e.prefix.Contains(ip)
+}
+
+// wordHas reports whether the entry's word stands for the address.
+func (e *entry) wordHas(ip netip.Addr) bool {
+	switch e.word {
+	case keywordLoopback:
+		return loopback4.Contains(ip) || loopback6.Contains(ip)
+	case keywordLinkLocal:
+		return linkLocal4.Contains(ip) || linkLocal6.Contains(ip)
+	}
+	return false
+}
+
+// isPlainName reports whether a name is one of the local network: without a dot, or of mDNS (RFC 6762).
+func isPlainName(name string) bool {
+	return !strings.Contains(name, ".") || strings.HasSuffix(name, ".local")
 }
 
 func (e *entry) matchesPort(port uint16) bool { return e.lo <= port && port <= e.hi }
@@ -120,6 +146,9 @@ func (e *entry) parseHost(host string) error {
 	case host == keywordAny:
 		e.any = true
 		return nil
+	case host == keywordLoopback, host == keywordLinkLocal, host == keywordPlain:
+		e.word = host
+		return nil
 	case strings.Contains(host, "/"):
 		return e.parsePrefix(host)
 	}
@@ -134,8 +163,29 @@ func (e *entry) parseHost(host string) error {
 	if err != nil {
 		return fmt.Errorf("no network, no address and no name: %w", err)
 	}
+	if word := meantKeyword(host); word != "" {
+		return fmt.Errorf("did you mean %s? For a host of that name write %s. with the dot", word, name)
+	}
 	e.name, e.below = name, below
 	return nil
+}
+
+// meantKeyword is the word that stands for networks which host, a name without a dot, is most likely a slip of; empty if there is none. A
+// slip would be taken for the name of a host and silently match nothing.
+func meantKeyword(host string) string {
+	if strings.Contains(host, ".") {
+		return ""
+	}
+	for _, word := range []string{keywordPrivate, keywordLoopback, keywordLinkLocal, keywordPlain} {
+		far := 2
+		if word == keywordPlain { // too short for two
+			far = 1
+		}
+		if slip.Distance(strings.ToLower(host), word) <= far {
+			return word
+		}
+	}
+	return ""
 }
 
 func (e *entry) parsePrefix(host string) error {

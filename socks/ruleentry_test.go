@@ -34,6 +34,11 @@ func TestParseEntry(t *testing.T) {
 		{"*.example.com:80-443", "below example.com", 80, 443},
 		{"private", "private", 1, 65535},
 		{"private:22", "private", 22, 22},
+		{"loopback", "word loopback", 1, 65535},
+		{"linklocal:22", "word linklocal", 22, 22},
+		{"plain", "word plain", 1, 65535},
+		{"privat.", "name privat", 1, 65535},
+		{"printer", "name printer", 1, 65535},
 		{"*:25", "any", 25, 25},
 		{"*", "any", 1, 65535},
 	}
@@ -55,6 +60,8 @@ func describe(e entry) string {
 		return "any"
 	case e.private:
 		return "private"
+	case e.word != "":
+		return "word " + e.word
 	case e.below:
 		return "below " + e.name
 	case e.name != "":
@@ -67,6 +74,12 @@ func TestBadEntries(t *testing.T) {
 	tests := []struct{ text, why string }{
 		{"", "empty"},
 		{":80", "empty"},
+		{"privat", "did you mean private? For a host of that name write privat. with the dot"},
+		{"prviate:22", "did you mean private?"},
+		{"Private", "did you mean private?"},
+		{"loopbak", "did you mean loopback?"},
+		{"link-local", "did you mean linklocal?"},
+		{"plian", "did you mean plain?"},
 		{"10.0.0.5/8", "10.0.0.0/8"},
 		{"10.0.0.0/33", "no network"},
 		{"10.0.0/8", "no network"},
@@ -136,7 +149,7 @@ func TestEntryMatchesName(t *testing.T) {
 // An entry that is accepted does what it says: in deny, nothing it matches passes.
 func FuzzParseTargetRules(f *testing.F) {
 	for _, s := range []string{
-		"10.0.0.0/8", "10.0.0.0/8:22", "[fd00::]/8:1-2", "::1", "example.com:80", "*.example.com", "private", "*", "*:25",
+		"10.0.0.0/8", "10.0.0.0/8:22", "[fd00::]/8:1-2", "::1", "example.com:80", "*.example.com", "private", "loopback", "linklocal", "plain", "*", "*:25",
 		"::ffff:10.0.0.0/104", "10.0.0.5/8", "127.1", "[::1", "a:b:c", "fe80::1%e", "",
 	} {
 		f.Add(s, "93.184.216.34", uint16(80))

@@ -17,6 +17,9 @@ import (
 //	example.com                              a name and all names below it
 //	*.example.com                            the names below it only
 //	private                                  RFC 1918, RFC 4193 and RFC 6598 addresses
+//	loopback                                 127.0.0.0/8 and ::1
+//	linklocal                                169.254.0.0/16 and fe80::/10
+//	plain                                    names without a dot, and those below local
 //	*                                        everything
 //
 // each followed by a port or a range of ports if wanted: 10.0.0.0/8:22,

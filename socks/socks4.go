@@ -28,6 +28,8 @@ var errNoSOCKS4 = errors.New("socks4 has no passwords, and socks.users wants one
 // socks4Door speaks SOCKS4 and 4a to the client.
 type socks4Door struct{ refuses bool }
 
+func (socks4Door) proxy() string { return ProxySOCKS4 }
+
 func (d socks4Door) enter(_ context.Context, c *sniffed) (*request, error) {
 	for {
 		req, err := parse4(c.head)

@@ -86,6 +86,9 @@ func targetOf(a *statute.AddrSpec) (Target, error) {
 	return addrTarget(ip, port)
 }
 
+// IsName reports whether a name was asked for, not an address.
+func (t Target) IsName() bool { return t.name != "" }
+
 // String returns the target as host:port. It holds no control characters.
 func (t Target) String() string {
 	if t.ip.IsValid() {

@@ -23,7 +23,7 @@ const (
 	dropStranger // from somebody whom it is not for to send it: a client from elsewhere, a peer that was not sent to
 	dropTooLong  // for the way it has to go
 	dropEarly    // to a client that has not sent anything yet
-	dropDenied   // by the egress's rules
+	dropDenied   // by the egress's rules, or a rule of the front
 	dropLimited  // by the client's limits
 	dropUnnamed  // the target's name was not found, or too many are being looked up
 	dropFailed   // by the network
@@ -43,6 +43,13 @@ type udpCounters struct {
 }
 
 func (c *udpCounters) drop(why dropReason) { c.dropped[why].Add(1) }
+
+// addDropped counts what o has as dropped.
+func (c *udpCounters) addDropped(o *udpCounters) {
+	for why := range o.dropped {
+		c.dropped[why].Add(o.dropped[why].Load())
+	}
+}
 
 // enter counts an association unless there are most of them; leave must follow if it does.
 func (c *udpCounters) enter(most int) bool {

@@ -52,6 +52,7 @@ func (e *Egress) associate(ctx context.Context, c net.Conn, req *request, q *quo
 		egress: e, quota: q, sock: sock, link: newDatagramLink(relay.WithHead(c, req.early)),
 		peers: newPeers(), names: udpNames{by: make(map[string]*udpName)},
 	}
+	req.account.counts(r.bytes)
 	err = r.run(ctx)
 	return r.upBytes.Load(), r.downBytes.Load(), err
 }
@@ -75,6 +76,13 @@ func (e *Egress) openUDP(q *quota) (*net.UDPConn, error) {
 		q.closeSocket()
 		return nil, fmt.Errorf("open a UDP port: %w", err)
 	}
+	if err := udpsock.ForbidBroadcast(sock); err != nil {
+		_ = sock.Close()
+		e.udpCount.leave()
+		q.closeSocket()
+		return nil, fmt.Errorf("open a UDP port: %w", err)
+	}
+	udpsock.KeepBursts(sock)
 	return sock, nil
 }
 
@@ -96,6 +104,8 @@ type udpRelay struct {
 	names udpNames
 	ended bool // no more look-ups
 }
+
+func (r *udpRelay) bytes() (up, down int64) { return r.upBytes.Load(), r.downBytes.Load() }
 
 // run relays until the stream, ctx, or the time for doing nothing ends. It closes everything.
 func (r *udpRelay) run(ctx context.Context) error {
@@ -140,7 +150,7 @@ func (r *udpRelay) toTarget(p []byte) {
 		r.drop(dropLimited)
 		return
 	}
-	if err := r.egress.dialer.rules.checkName(t); err != nil {
+	if err := r.egress.dialer.checkName(t); err != nil {
 		r.deny(t, err)
 		return
 	}
@@ -161,7 +171,7 @@ func (r *udpRelay) deny(t Target, err error) {
 func (r *udpRelay) send(t Target, ip netip.Addr, data []byte) {
 	ap := netip.AddrPortFrom(ip, t.port)
 	d := r.egress.dialer
-	if err := d.rules.checkAddr(t.name, ap, d.own.has); err != nil {
+	if err := d.checkAddr(t.name, ap); err != nil {
 		r.deny(t, err)
 		return
 	}
@@ -285,5 +295,5 @@ func (r *udpRelay) expects(from netip.AddrPort) bool {
 	known, sameHost := r.peers.knows(from, now), r.peers.knowsAddr(from.Addr(), now)
 	r.mu.Unlock()
 	d := r.egress.dialer
-	return known || sameHost && d.rules.checkAddr("", from, d.own.has) == nil
+	return known || sameHost && d.checkAddr("", from) == nil
 }

@@ -99,6 +99,7 @@ func (u *associations) listen(at netip.Addr) (*net.UDPConn, error) {
 		port := uint16(lo + (first+i)%n) // 0: any
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, port)))
 		if err == nil {
+			udpsock.KeepBursts(c)
 			return c, nil
 		}
 		if i+1 == min(n, portTries) {
@@ -145,20 +146,30 @@ func (f *Front) associate(c net.Conn, req *request, d door) (up, down int64, err
 		return 0, 0, err
 	}
 	defer sock.Close()
-	egress, _, _, err := f.reach(c, req) // what the client says behind its request means nothing
-	if err != nil {
+	egress, _, _, err := f.reach(c, req, f.tunnels) // what the client says behind its request means nothing
+	if err == nil && f.tunnels.hop != nil {
+		egress, err = openHopUDP(egress, req.answer)
+	}
+	if err != nil && (f.ctx.Err() != nil || errors.Is(err, errClientGone) || !f.routes.Load().diverts()) {
 		f.refuse(c, req, d, err)
 		return 0, 0, err
 	}
 	if _, err := c.Write(append(req.owed, d.granted(f.udp.told(sock))...)); err != nil {
-		_ = relay.Reset(egress)
+		if egress != nil {
+			_ = relay.Reset(egress)
+		}
 		_ = relay.Reset(c)
 		return 0, 0, fmt.Errorf("write reply: %w", err)
 	}
 	a := &association{
-		udp: f.udp, control: c, sock: sock, link: newDatagramLink(egress),
+		f: f, udp: f.udp, control: c, sock: sock, user: req.user, from: sourceIP(c.RemoteAddr()),
 		lock: sourceLock{client: client, port: announcedPort(req.from, client)},
+		ways: make(map[string]*udpWay), over: make(chan struct{}),
 	}
+	if egress != nil {
+		a.link = newDatagramLink(egress)
+	}
+	req.account.counts(a.bytes)
 	err = a.run(f.ctx)
 	return a.upBytes.Load(), a.downBytes.Load(), err
 }
@@ -219,15 +230,26 @@ func (l *sourceLock) address() netip.AddrPort {
 
 // association is one client's UDP ASSOCIATE at the front.
 type association struct {
+	f       *Front
 	udp     *associations
 	control net.Conn
 	sock    *net.UDPConn
-	link    *datagramLink
+	user    string
+	from    netip.Addr    // of the client's connection; not valid for a unix socket
+	link    *datagramLink // to the egress; nil: it could not be had, and rules send some elsewhere
 	lock    sourceLock
 	idle    *idleWatch
 
 	upBytes, downBytes atomic.Int64
+
+	mu    sync.Mutex
+	ways  map[string]*udpWay // those that rules have opened, by Route.key
+	ended bool               // no more of them
+	over  chan struct{}      // closed when ended is set
+	wg    sync.WaitGroup     // of ways
 }
+
+func (a *association) bytes() (up, down int64) { return a.upBytes.Load(), a.downBytes.Load() }
 
 // errIdle ends an association without datagrams.
 var errIdle = errors.New("UDP association without datagrams")
@@ -242,10 +264,14 @@ func (a *association) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(a.watchControl()) })
 	wg.Go(func() { cancel(a.fromClient()) })
-	cancel(a.link.run(a.toClient))
+	if a.link != nil {
+		cancel(a.link.run(a.toClient))
+	}
+	<-ctx.Done()
 	stop()
 	a.close()
 	wg.Wait()
+	a.wg.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -255,13 +281,24 @@ func (a *association) run(ctx context.Context) error {
 func (a *association) close() {
 	_ = a.control.Close()
 	_ = a.sock.Close()
-	_ = a.link.stream.Close()
+	if a.link != nil {
+		_ = a.link.stream.Close()
+	}
+	a.closeWays()
 }
 
-// watchControl waits for the end of the client's connection. Nothing that comes on it means anything.
+// watchControl waits for the end of the client's connection. Nothing that comes on it means anything, so that a small buffer does.
 func (a *association) watchControl() error {
-	_, err := io.Copy(io.Discard, a.control)
-	return err
+	b := make([]byte, 64)
+	for {
+		switch _, err := a.control.Read(b); err {
+		case nil:
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
 }
 
 // fromClient passes the client's datagrams on until the socket is closed.
@@ -314,9 +351,23 @@ func dropOf(err error) dropReason {
 	return dropMalformed
 }
 
-// forward sends a datagram, whose header names target, on its way: to the egress. What is to go another way by its target is to be told apart here.
-func (a *association) forward(_ Target, p []byte) {
-	if err := a.link.send(p); err != nil {
+// forward sends a datagram, whose header names target, on the way that the rules say.
+func (a *association) forward(target Target, p []byte) {
+	r := a.f.decide(RouteQuery{Target: target, User: a.user, Protocol: ProtocolUDP, Proxy: ProxySOCKS5})
+	switch {
+	case r.Action == RouteBlock:
+		a.udp.count.drop(dropDenied)
+		a.f.note(a.lock.client.String(), target.String(), &BlockedError{r.Rule})
+	case r.key == everything.key && a.link != nil:
+		a.pass(a.link, p)
+	default:
+		a.divert(r, p)
+	}
+}
+
+// pass gives a datagram to a link.
+func (a *association) pass(link *datagramLink, p []byte) {
+	if err := link.send(p); err != nil {
 		a.udp.count.drop(dropTooLong) // or the stream has ended, and all with it
 		return
 	}
@@ -351,6 +402,9 @@ func (a *association) toClient(p []byte) {
 func writeDrop(err error) dropReason {
 	if errors.Is(err, syscall.EMSGSIZE) {
 		return dropTooLong
+	}
+	if udpsock.Forbidden(err) {
+		return dropDenied
 	}
 	return dropFailed
 }

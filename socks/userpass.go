@@ -39,6 +39,7 @@ func (u userPass) Authenticate(r io.Reader, w io.Writer, _ string) (*socks5.Auth
 	if err != nil {
 		return nil, err
 	}
+	s.user = name
 	return authenticated(r, w, statute.MethodUserPassAuth)
 }
 
