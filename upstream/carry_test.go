@@ -61,13 +61,13 @@ func carried(b *testing.B, transport string, paths int) (program, target *net.TC
 	id := newIdentity(b)
 	far, target := tcpPair(b)
 	e, _ := startEgress(b, []Identity{id}, func(cfg *EgressConfig) {
-		cfg.Handle = func(ctx context.Context, c net.Conn, _ string) error {
+		cfg.Handle = handler(func(ctx context.Context, c net.Conn, _ string) error {
 			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
 				return err
 			}
 			_, _, _ = relay.Pipe(ctx, c, far, relay.Config{}) // ends as the benchmark does
 			return nil
-		}
+		})
 	})
 	c := startClient(b, id, e, func(cfg *ClientConfig) { cfg.Transport, cfg.Paths = transport, loopbackPaths(paths) })
 	conn, err := c.Dial(b.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -90,6 +91,61 @@ func TestClientStreams(t *testing.T) {
 	})
 }
 
+// TestBothFamiliesAtOnce has one session over a path of IPv4 and one of IPv6, and a stream that each of them carries alone for a while.
+func TestBothFamiliesAtOnce(t *testing.T) {
+	if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skipf("no IPv6: %v", err)
+	} else {
+		_ = ln.Close()
+	}
+	id := newIdentity(t)
+	e, _ := startEgress(t, []Identity{id}, func(cfg *EgressConfig) { cfg.Listen = []string{"127.0.0.1:0", "[::1]:0"} })
+	c := startClient(t, id, e, func(cfg *ClientConfig) {
+		cfg.Egress = nil
+		for i, a := range e.Addrs() {
+			cfg.Paths = append(cfg.Paths, PathConfig{Name: fmt.Sprint("v", 4+2*i), Egress: []string{a.String()}})
+		}
+	})
+	up := func(want ...bool) func() bool {
+		return func() bool {
+			for i, p := range c.Status().Paths {
+				if (p.State == stateUp) != want[i] {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	eventually(t, "both up", up(true, true))
+	st := c.Status()
+	for i, prefix := range []string{"127.0.0.1:", "[::1]:"} {
+		if p := st.Paths[i]; !strings.HasPrefix(p.Local, prefix) || !strings.HasPrefix(p.Remote, prefix) {
+			t.Errorf("%s goes from %s to %s", p.Name, p.Local, p.Remote)
+		}
+	}
+	conn, err := c.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	on, off := true, false
+	for i, p := range st.Paths {
+		say(t, conn, "by both")
+		if err := c.SetPath(p.Name, PathChange{Enabled: &off}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "one is left", up(i == 1, i == 0))
+		say(t, conn, "not by "+p.Name)
+		if err := c.SetPath(p.Name, PathChange{Enabled: &on}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "both up again", up(true, true))
+	}
+	if now := c.Status().Session.ID; now != st.Session.ID {
+		t.Errorf("session %s has become %s", st.Session.ID, now)
+	}
+}
+
 func TestSessionUsesAllPaths(t *testing.T) {
 	id := newIdentity(t)
 	e, _ := startEgress(t, []Identity{id}, nil)
@@ -127,7 +183,7 @@ func TestStreamsBreakLikeConnections(t *testing.T) {
 		broken := make(chan error, 1)
 		id := newIdentity(t)
 		e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) {
-			c.Handle = func(_ context.Context, conn net.Conn, _ string) error {
+			c.Handle = handler(func(_ context.Context, conn net.Conn, _ string) error {
 				b := make([]byte, 1)
 				if _, err := io.ReadFull(conn, b); err != nil {
 					return err
@@ -139,7 +195,7 @@ func TestStreamsBreakLikeConnections(t *testing.T) {
 				_, err := conn.Read(b)
 				broken <- err
 				return err
-			}
+			})
 		})
 		c := startClient(t, id, e, func(c *ClientConfig) { c.Transport = transport })
 		// The egress breaks off.

@@ -52,6 +52,7 @@ type pathDialer struct {
 	path   PathConfig
 	number int      // place among the paths
 	egress []string // HOST:PORTs
+	others []netip.Prefix
 	tls    *tls.Config
 	names  resolver
 	netifs func() (netifs, error)
@@ -96,7 +97,7 @@ func (d *pathDialer) connect(ctx context.Context, t *target) (*carrier, error) {
 	limit := min(max(handshakeTimeout, handshakeTrips*rtt), handshakeTimeoutMost)
 	conn, err := within(ctx, limit, func(ctx context.Context) (*tls.Conn, error) { return clientHandshake(ctx, tcp, d.tls) })
 	if err != nil {
-		return nil, fmt.Errorf("handshake with %v: %w", t.addr, reason(err))
+		return nil, &handshakeError{t.addr.String(), reason(err)}
 	}
 	secret, err := binding(conn)
 	if err != nil {
@@ -125,7 +126,7 @@ func dialTCP(ctx context.Context, t *target, multipath bool) (*net.TCPConn, erro
 	if t.source.IsValid() {
 		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.source, 0))
 	}
-	if t.device != "" {
+	if t.device != "" || t.segment > 0 {
 		nd.Control = func(network, _ string, c syscall.RawConn) error { return controlDevice(network, c, t) }
 	}
 	network := "tcp6"
@@ -139,10 +140,17 @@ func dialTCP(ctx context.Context, t *target, multipath bool) (*net.TCPConn, erro
 	return c.(*net.TCPConn), nil
 }
 
-// controlDevice ties a socket that is being made to t's interface.
+// controlDevice ties a socket that is being made to t's interface, if it has one.
 func controlDevice(network string, c syscall.RawConn, t *target) error {
 	var inner error
-	if err := c.Control(func(fd uintptr) { inner = bindDevice(network, fd, t) }); err != nil {
+	if err := c.Control(func(fd uintptr) {
+		if t.segment > 0 {
+			setSegment(fd, t.segment)
+		}
+		if t.device != "" {
+			inner = bindDevice(network, fd, t)
+		}
+	}); err != nil {
 		return err
 	}
 	return inner

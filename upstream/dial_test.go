@@ -13,7 +13,7 @@ import (
 // dialer returns a dialer of the path for the egress, which listens as given.
 func dialer(t *testing.T, p PathConfig, e *Egress, id Identity, egress ...string) *pathDialer {
 	t.Helper()
-	c, err := clientTLS(id, e.cfg.Identity.Public(), alpnSession)
+	c, err := clientTLS(id, newPin(e.cfg.Identity.Public()), alpnSession)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,9 +34,10 @@ type EgressConfig struct {
 	Identity Identity    // this egress's private key
 	Clients  []ClientKey // who may use it
 
-	// Handle serves one stream of a client until it has ended. The egress closes
-	// c behind it. ctx ends when the stream can no longer be of use. Required.
-	Handle func(ctx context.Context, c net.Conn, client string) error
+	// Handle serves one stream of a client, on a goroutine of its own, and calls done
+	// when the stream has ended: before it returns, or later. The egress closes c then.
+	// ctx ends when the stream can no longer be of use. Required.
+	Handle func(ctx context.Context, c net.Conn, client string, done func(error))
 
 	// QUIC has the egress listen on the UDP ports of the same numbers as well, for
 	// clients of the transports TransportQUIC and TransportQUICMulti.
@@ -111,6 +112,7 @@ type Egress struct {
 	quicGate *gate
 	refused  *refusals
 	sessions *mptcp.Listener
+	verifier *verifier
 	accepted atomic.Uint64
 
 	// ctx ends what still runs when Shutdown's patience is over.
@@ -129,6 +131,8 @@ type Egress struct {
 	silent    map[PublicKey]int // connections that clients keep ready
 	closing   bool
 	closed    chan struct{} // closed when closing becomes true
+	draining  bool
+	empty     chan struct{} // closed when draining and no link is left
 }
 
 // NewEgress checks the configuration. The egress is not reachable before Serve.
@@ -143,10 +147,12 @@ func NewEgress(cfg EgressConfig) (*Egress, error) {
 		gate:     newGate(cfg.Handshakes, cfg.HandshakesSource),
 		quicGate: newGate(cfg.Handshakes, cfg.HandshakesSource),
 		refused:  newRefusals(cfg.Logger),
+		verifier: newVerifier(),
 		clients:  append([]ClientKey(nil), cfg.Clients...),
 		links:    make(map[*link]struct{}),
 		silent:   make(map[PublicKey]int),
 		closed:   make(chan struct{}),
+		empty:    make(chan struct{}),
 	}
 	t, err := egressTLS(cfg.Identity, func(k PublicKey) bool { return e.clientOf(k) != "" })
 	if err != nil {
@@ -344,6 +350,8 @@ func (e *Egress) serveConn(c *net.TCPConn, remote netip.AddrPort, p *place) {
 		e.serveSubflow(conn, c, client)
 	case alpnStream:
 		e.serveLone(conn, c, client)
+	case alpnVerify:
+		e.serveVerify(conn, c, client)
 	default:
 		_ = c.Close()
 	}

@@ -11,11 +11,13 @@ import (
 // session or a connection.
 type link struct {
 	client ClientKey
-	end    func()                // does not block
-	flush  func(context.Context) // waits until what was written has arrived; may be nil
-	status func() egressLink
-	idle   func() bool // whether it carries nothing yet; may be nil
-	quic   bool        // it is a QUIC connection: a client has few
+	// transport is what it speaks; TransportTCP also for what the client's kernel spreads over paths.
+	transport string
+	end       func()                // does not block
+	flush     func(context.Context) // waits until what was written has arrived; may be nil
+	status    func() egressLink
+	idle      func() bool // whether it carries nothing yet; may be nil
+	quic      bool        // it is a QUIC connection: a client has few
 }
 
 // maxQUICConns bounds the QUIC connections of one client, because each has windows of
@@ -71,7 +73,7 @@ func (e *Egress) SetClients(list []ClientKey) error {
 func (e *Egress) join(l *link) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closing || !slices.Contains(e.clients, l.client) || l.quic && e.quicConnsLocked(l.client) >= maxQUICConns {
+	if e.closing || e.draining && l.transport != TransportMPTCP || !slices.Contains(e.clients, l.client) || l.quic && e.quicConnsLocked(l.client) >= maxQUICConns {
 		return false
 	}
 	e.links[l] = struct{}{}
@@ -97,7 +99,11 @@ func (e *Egress) quicConnsLocked(client ClientKey) (n int) {
 func (e *Egress) leave(l *link) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, was := e.links[l]
 	delete(e.links, l)
+	if was && e.draining && len(e.links) == 0 {
+		close(e.empty)
+	}
 }
 
 // linksOf returns the links that match.

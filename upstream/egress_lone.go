@@ -30,7 +30,7 @@ type loneLink struct {
 func newLoneLink(c *net.TCPConn, client ClientKey) *loneLink {
 	l := &loneLink{conn: c}
 	l.silent.Store(true)
-	l.link = link{client: client, end: func() { _ = tcpsock.Abort(c) }, status: l.describe, idle: l.silent.Load}
+	l.link = link{client: client, transport: TransportTCP, end: func() { _ = tcpsock.Abort(c) }, status: l.describe, idle: l.silent.Load}
 	return l
 }
 
@@ -61,7 +61,9 @@ func (e *Egress) serveLone(conn *tls.Conn, c *net.TCPConn, client ClientKey) {
 		return
 	}
 	l.silent.Store(false)
-	e.serveStream(e.ctx, s, client.Name)
+	served := make(chan struct{})
+	e.serveStream(e.ctx, s, client.Name, func() { close(served) })
+	<-served
 }
 
 // awaitStream waits until the client makes use of the connection. One that is

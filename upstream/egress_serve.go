@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"github.com/mpsocks/mpsocks/internal/tcpsock"
@@ -51,7 +52,7 @@ func (e *Egress) acceptSessions() {
 func (e *Egress) serveSession(s *mptcp.Session) {
 	defer e.conns.Done()
 	l := &link{
-		client: e.clientNamed(s.Peer()),
+		client: e.clientNamed(s.Peer()), transport: TransportMPTCP,
 		end:    s.Abort,
 		flush:  func(ctx context.Context) { _ = s.WaitIdle(ctx) },
 		status: func() egressLink { return sessionLink(s) },
@@ -73,7 +74,7 @@ func (e *Egress) serveSession(s *mptcp.Session) {
 			_ = st.Reset()
 			continue
 		}
-		go e.serveStream(ctx, st, l.client.Name)
+		go e.serveStream(ctx, st, l.client.Name, nil)
 	}
 	if e.ctx.Err() != nil {
 		s.Abort()
@@ -91,10 +92,22 @@ func (e *Egress) beginStream() bool {
 	return !e.closing
 }
 
-// serveStream hands one stream over and closes it afterwards.
-func (e *Egress) serveStream(ctx context.Context, c net.Conn, client string) {
-	defer e.streams.Done()
-	err := e.handle(ctx, c, client)
+// serveStream hands one stream over, closes it when it has been served, and calls
+// after, if that is not nil.
+func (e *Egress) serveStream(ctx context.Context, c net.Conn, client string, after func()) {
+	var once sync.Once // a handler may panic behind its end
+	e.handle(ctx, c, client, func(err error) {
+		once.Do(func() {
+			e.streamEnded(c, client, err)
+			if after != nil {
+				after()
+			}
+			e.streams.Done()
+		})
+	})
+}
+
+func (e *Egress) streamEnded(c net.Conn, client string, err error) {
 	var broken *panicError
 	if errors.As(err, &broken) {
 		e.log.Error("stream handler panicked", "client", client, "err", err, "stack", string(broken.stack))
@@ -115,13 +128,13 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-func (e *Egress) handle(ctx context.Context, c net.Conn, client string) (err error) {
+func (e *Egress) handle(ctx context.Context, c net.Conn, client string, done func(error)) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
+			done(&panicError{v, debug.Stack()})
 		}
 	}()
-	return e.cfg.Handle(ctx, c, client)
+	e.cfg.Handle(ctx, c, client, done)
 }
 
 // ended reports whether err is one of the ways in which connections end every day.

@@ -10,7 +10,7 @@ import (
 func (e *Egress) Status() Status {
 	e.mu.Lock()
 	state := stateListening
-	if e.closing {
+	if e.closing || e.draining {
 		state = stateDraining
 	}
 	e.mu.Unlock()
@@ -38,13 +38,18 @@ func (e *Egress) Status() Status {
 	return st
 }
 
-// EgressCounters counts what has come to the egress's port since the start.
+// EgressCounters counts what has come to the egress's port since the start, and what is open.
 type EgressCounters struct {
 	Accepted uint64            // connections
 	Refused  map[string]uint64 // of them, by reason
+	Links    map[string]int    // sessions and connections that clients have now, by transport
 }
 
 // Counters returns what has been counted so far.
 func (e *Egress) Counters() EgressCounters {
-	return EgressCounters{Accepted: e.accepted.Load(), Refused: e.refused.snapshot()}
+	c := EgressCounters{Accepted: e.accepted.Load(), Refused: e.refused.snapshot(), Links: make(map[string]int)}
+	for _, l := range e.linksOf(func(*link) bool { return true }) {
+		c.Links[l.transport]++
+	}
+	return c
 }

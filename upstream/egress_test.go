@@ -16,7 +16,7 @@ func TestNewEgressChecks(t *testing.T) {
 	a, b := newIdentity(t).Public(), newIdentity(t).Public()
 	good := func() EgressConfig {
 		return EgressConfig{
-			Listen: []string{"127.0.0.1:0"}, Identity: id, Handle: echo,
+			Listen: []string{"127.0.0.1:0"}, Identity: id, Handle: handler(echo),
 			Clients: []ClientKey{{"a", a}, {"b", b}},
 		}
 	}
@@ -46,7 +46,7 @@ func TestListenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	cfg := EgressConfig{Listen: []string{"127.0.0.1:0", ln.Addr().String()}, Identity: newIdentity(t), Handle: echo}
+	cfg := EgressConfig{Listen: []string{"127.0.0.1:0", ln.Addr().String()}, Identity: newIdentity(t), Handle: handler(echo)}
 	e, err := NewEgress(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestListenErrors(t *testing.T) {
 func TestEgressServesUntilContextEnds(t *testing.T) {
 	id := newIdentity(t)
 	e, err := NewEgress(EgressConfig{
-		Listen: []string{"127.0.0.1:0"}, Identity: newIdentity(t), Handle: echo,
+		Listen: []string{"127.0.0.1:0"}, Identity: newIdentity(t), Handle: handler(echo),
 		Clients: []ClientKey{{"a", id.Public()}},
 	})
 	if err != nil {
@@ -222,13 +222,13 @@ func TestEgressSurvivesPanic(t *testing.T) {
 	id := newIdentity(t)
 	e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) {
 		c.Logger = j.logger()
-		c.Handle = func(ctx context.Context, conn net.Conn, client string) error {
+		c.Handle = handler(func(ctx context.Context, conn net.Conn, client string) error {
 			b := make([]byte, 1)
 			if io.ReadFull(conn, b); b[0] == '!' {
 				panic("on purpose")
 			}
 			return echo(ctx, conn, client)
-		}
+		})
 	})
 	for _, transport := range []string{TransportMPTCP, TransportTCP} {
 		c := startClient(t, id, e, func(c *ClientConfig) { c.Transport = transport })

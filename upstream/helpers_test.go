@@ -103,10 +103,15 @@ func echo(_ context.Context, c net.Conn, _ string) error {
 	return c.(interface{ CloseWrite() error }).CloseWrite()
 }
 
+// handler makes a handler of a function that returns when the stream has ended.
+func handler(serve func(ctx context.Context, c net.Conn, client string) error) func(context.Context, net.Conn, string, func(error)) {
+	return func(ctx context.Context, c net.Conn, client string, done func(error)) { done(serve(ctx, c, client)) }
+}
+
 // startEgress runs an egress on loopback until the test ends.
 func startEgress(t testing.TB, clients []Identity, change func(*EgressConfig)) (*Egress, string) {
 	t.Helper()
-	cfg := EgressConfig{Listen: []string{"127.0.0.1:0"}, Identity: newIdentity(t), Handle: echo, QUIC: true}
+	cfg := EgressConfig{Listen: []string{"127.0.0.1:0"}, Identity: newIdentity(t), Handle: handler(echo), QUIC: true}
 	for i, id := range clients {
 		cfg.Clients = append(cfg.Clients, ClientKey{fmt.Sprint("client", i+1), id.Public()})
 	}

@@ -3,7 +3,9 @@ package upstream
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -73,6 +75,15 @@ func IdentityFromSeed(seed [ed25519.SeedSize]byte) Identity {
 		return Identity{}
 	}
 	return Identity{key: ed25519.NewKeyFromSeed(seed[:])}
+}
+
+// AdminToken returns a secret that only those can know who may read the key, and
+// from which the key cannot be told: what changes the running program asks for it.
+func (id Identity) AdminToken() string {
+	seed := id.Seed()
+	m := hmac.New(sha256.New, seed[:])
+	m.Write([]byte("mpsocks admin token 1"))
+	return keyEncoding.EncodeToString(m.Sum(nil)[:16])
 }
 
 // Seed returns the secret that the identity is made from. Whoever has it is

@@ -50,7 +50,7 @@ func readKeyFile(f *os.File) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxKeyFile {
-		return nil, fmt.Errorf("%s is too long for a private key", f.Name())
+		return nil, fmt.Errorf("%s is too long for a key", f.Name())
 	}
 	return text, nil
 }
@@ -71,7 +71,7 @@ func ordinaryFile(file string, st os.FileInfo) error {
 	default:
 		kind = "a device"
 	}
-	return fmt.Errorf("%s is %s; a private key must be an ordinary file", file, kind)
+	return fmt.Errorf("%s is %s; a key must be in an ordinary file", file, kind)
 }
 
 // Save writes the private key to a new file that only its owner may read. It

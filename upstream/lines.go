@@ -36,6 +36,9 @@ type line struct {
 	when   time.Time // of the last dial's end
 	local  string    // of the last connection
 	remote string
+	hand   byHand // what was changed while the client runs
+	capped string // why it is no more than a backup; empty: it is what it is for
+	duty   duty   // as it was acted upon last
 }
 
 // outlived reports whether a connection of the line from the given local address
@@ -52,11 +55,13 @@ func (ls *lines) outlived(l *line, local string) bool {
 
 // lines are the paths of a client. They change when the interfaces do.
 type lines struct {
-	auto   bool
 	egress []string
+	others []netip.Prefix // where instances of the egress may be, besides
 	tls    *tls.Config
 	lowat  int
 	mptcp  bool // the kernel's
+	mode   string
+	twin   *lines // the same lines of another transport, which are to be for the same; nil: none
 	names  resolver
 	read   func() (netifs, error)
 	log    *slog.Logger
@@ -64,16 +69,18 @@ type lines struct {
 	looked chan struct{} // closed after the first refresh
 	once   sync.Once
 
-	mu    sync.Mutex
-	list  []*line
-	last  netifs       // the last picture
-	known []netip.Addr // the egress's addresses, for discovery
-	cause error        // why the interfaces could not be read
+	mu      sync.Mutex
+	auto    bool // the list is what is discovered
+	list    []*line
+	dropped []change     // what the configuration has taken away since the last refresh
+	last    netifs       // the last picture
+	known   []netip.Addr // the egress's addresses, for discovery
+	cause   error        // why the interfaces could not be read
 }
 
 func newLines(cfg *ClientConfig, t *tls.Config, lowat int) *lines {
 	ls := &lines{
-		auto: cfg.Paths == nil, egress: cfg.Egress, tls: t, lowat: lowat, mptcp: cfg.Transport == TransportKernel,
+		auto: cfg.Paths == nil, egress: cfg.Egress, others: cfg.Instances, tls: t, lowat: lowat, mptcp: cfg.Transport == TransportKernel, mode: cfg.Mode,
 		names: cfg.names, read: cfg.netifs, log: cfg.Logger,
 		looked: make(chan struct{}),
 	}
@@ -89,7 +96,7 @@ func (ls *lines) newLine(p PathConfig, number int) *line {
 		egress = ls.egress
 	}
 	return &line{PathConfig: p, dialer: &pathDialer{
-		path: p, number: number, egress: egress, tls: ls.tls, names: ls.names, netifs: ls.picture, lowat: ls.lowat, mptcp: ls.mptcp,
+		path: p, number: number, egress: egress, others: ls.others, tls: ls.tls, names: ls.names, netifs: ls.picture, lowat: ls.lowat, mptcp: ls.mptcp,
 	}}
 }
 
@@ -114,38 +121,49 @@ type change struct {
 type changeKind int
 
 const (
-	lineAdded   changeKind = iota // it can be used now
-	lineRemoved                   // it cannot be used any more
-	lineMoved                     // its interface has changed
+	lineAdded    changeKind = iota // it can be used now
+	lineRemoved                    // it cannot be used any more
+	lineMoved                      // its interface has changed
+	lineAssigned                   // its role has
 )
 
 // refresh takes a new picture of the interfaces and returns what has changed
 // since the last.
-func (ls *lines) refresh(ctx context.Context) []change {
+func (ls *lines) refresh(ctx context.Context) (changes []change) {
 	defer ls.once.Do(func() { close(ls.looked) })
 	all, err := ls.read()
 	var found []PathConfig
-	if err == nil && ls.auto {
+	ls.mu.Lock()
+	auto := ls.auto
+	ls.mu.Unlock()
+	if err == nil && auto {
 		found = discover(all, ls.resolve(ctx))
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	changes = ls.dropped
+	ls.dropped = nil
+	if ls.auto != auto { // meanwhile; whoever did that has us called again
+		return changes
+	}
 	if ls.cause = err; err != nil {
 		ls.log.Warn("interfaces unknown", "err", err)
 		if !ls.auto || len(ls.list) > 0 {
-			return nil
+			return changes
 		}
 		found = []PathConfig{PathConfig{}.withDefaults()}
 	}
 	news := !ls.last.same(all)
 	ls.last = all
-	var changes []change
 	if ls.auto {
-		changes = ls.replace(found)
+		changes = append(changes, ls.replace(found)...)
 	}
 	for _, l := range ls.list {
 		if c, ok := l.look(all, news); ok {
 			changes = append(changes, c)
+		}
+		if ls.reassigned(l) {
+			changes = append(changes, change{l, lineAssigned})
 		}
 	}
 	for _, c := range changes {
@@ -231,7 +249,7 @@ func (l *line) look(all netifs, news bool) (change, bool) {
 func (ls *lines) tell(c change) {
 	switch c.what {
 	case lineAdded:
-		ls.log.Info("path found", "path", c.Name, "role", c.Role)
+		ls.log.Info("path found", "path", c.Name, "role", ls.dutyOf(c.line).role)
 	case lineRemoved:
 		cause := c.absent
 		if cause == nil {
@@ -260,7 +278,16 @@ func (ls *lines) usable() []*line {
 
 // dial connects over one line and notes how it went.
 func (ls *lines) dial(ctx context.Context, l *line) (*carrier, error) {
-	c, err := l.dialer.dial(ctx)
+	return ls.noting(l, func() (*carrier, error) { return l.dialer.dial(ctx) })
+}
+
+// dialAt is dial to addresses that the egress has announced.
+func (ls *lines) dialAt(ctx context.Context, l *line, announced []netip.AddrPort) (*carrier, error) {
+	return ls.noting(l, func() (*carrier, error) { return l.dialer.dialAt(ctx, announced) })
+}
+
+func (ls *lines) noting(l *line, dial func() (*carrier, error)) (*carrier, error) {
+	c, err := dial()
 	if err != nil {
 		ls.failed(l, err)
 		return nil, err
@@ -287,12 +314,17 @@ func (ls *lines) worked(l *line, local, remote net.Addr) {
 	l.local, l.remote = local.String(), remote.String()
 }
 
-var roleRanks = map[string]int{RolePrimary: 0, RoleSecondary: 1, RoleBackup: 2}
+var roleRanks = map[string]int{RolePrimary: 0, RoleSecondary: 1, RoleBackup: 2, RoleNever: 3}
+
+func rankOf(role string) int { return roleRanks[role] }
 
 // ranked returns the usable lines, best first: by role, then as configured.
 func (ls *lines) ranked() []*line {
-	list := slices.DeleteFunc(ls.usable(), func(l *line) bool { return l.Role == RoleNever })
-	slices.SortStableFunc(list, func(a, b *line) int { return roleRanks[a.Role] - roleRanks[b.Role] })
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	rank := func(l *line) int { d := ls.dutyOf(l); return rankOf(d.role)<<8 + d.cost }
+	list := slices.DeleteFunc(slices.Clone(ls.list), func(l *line) bool { return l.absent != nil || ls.dutyOf(l).role == RoleNever })
+	slices.SortStableFunc(list, func(a, b *line) int { return rank(a) - rank(b) })
 	return list
 }
 
@@ -315,7 +347,7 @@ func (ls *lines) order(now time.Time) []*line {
 func (ls *lines) works(l *line, now time.Time) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return l.absent == nil && !l.failing(now)
+	return l.absent == nil && !l.failing(now) && ls.dutyOf(l).role != RoleNever
 }
 
 // failing reports whether the line failed a moment ago. lines.mu is held.
@@ -346,7 +378,7 @@ func (ls *lines) noRoute() bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, l := range ls.list {
-		if l.Role != RoleNever && l.absent == nil && !errors.Is(l.err, ErrNoRoute) {
+		if ls.dutyOf(l).role != RoleNever && l.absent == nil && !errors.Is(l.err, ErrNoRoute) {
 			return false
 		}
 	}
@@ -359,7 +391,7 @@ func (ls *lines) why() error {
 	defer ls.mu.Unlock()
 	var causes attempts
 	for _, l := range ls.list {
-		if err := cmp.Or(l.absent, l.err); err != nil && l.Role != RoleNever {
+		if err := cmp.Or(l.absent, l.err); err != nil && ls.dutyOf(l).role != RoleNever {
 			causes = append(causes, &pathError{l.Name, err})
 		}
 	}
@@ -380,14 +412,32 @@ type pathError struct {
 func (e *pathError) Error() string { return "path " + e.path + ": " + e.err.Error() }
 func (e *pathError) Unwrap() error { return e.err }
 
+// leavesBy is the interface of a line that has that local address, or ""; the system chooses one for a line that names none.
+func (ls *lines) leavesBy(l *line, local string) string {
+	if l.Interface != "" {
+		return l.Interface
+	}
+	ip := l.Source
+	if a, err := netip.ParseAddrPort(local); err == nil {
+		ip = a.Addr()
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if n := ls.last.owner(ip); n != nil {
+		return n.name
+	}
+	return ""
+}
+
 // status describes the line by itself, for when no session knows it.
 func (ls *lines) status(l *line) PathStatus {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	st := PathStatus{Name: l.Name, Role: l.Role, Local: l.local, Remote: l.remote}
+	d := ls.dutyOf(l)
+	st := PathStatus{Name: l.Name, Role: d.role, RoleReason: d.reason, Cost: d.cost, RateLimit: d.rate, Local: l.local, Remote: l.remote}
 	switch {
-	case l.Role == RoleNever:
-		st.State, st.Reason = stateStandby, "role never"
+	case d.role == RoleNever:
+		st.State, st.Reason = stateStandby, cmp.Or(d.reason, "role never")
 	case l.absent != nil:
 		st.State, st.Reason = stateDown, l.absent.Error()
 	case l.err != nil:

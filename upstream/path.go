@@ -30,6 +30,10 @@ type PathConfig struct {
 	Source    netip.Addr // local address to leave from
 	Egress    []string   // HOST:PORT of the egress on this path; default: the client's
 	Role      string     // one of the Role constants; default: RolePrimary
+	Cost      int        // orders paths of one role, 0 to 255: dearer ones wait until cheaper ones are saturated
+	RateLimit int64      // bits per second each way, IP packets counted; 0: none. Transport mptcp only
+	Cap       int64      // bytes a month both ways, IP packets counted, after which it is a backup; 0: none
+	CapStart  int        // day of the month on which counting begins anew; default 1
 }
 
 // withDefaults returns p with a name and a role.
@@ -51,10 +55,16 @@ func (p PathConfig) withDefaults() PathConfig {
 }
 
 func (p PathConfig) check() error {
-	switch p.Role {
-	case RolePrimary, RoleSecondary, RoleBackup, RoleNever:
-	default:
-		return fmt.Errorf("role %q: not one of primary, secondary, backup, never", p.Role)
+	if err := checkRole(p.Role); err != nil {
+		return err
+	}
+	switch {
+	case p.Cost < 0 || p.Cost > 255:
+		return fmt.Errorf("cost %d: not between 0 and 255", p.Cost)
+	case p.RateLimit < 0 || p.Cap < 0:
+		return errors.New("rate limit and cap: below zero")
+	case p.CapStart < 0 || p.CapStart > 31:
+		return fmt.Errorf("cap start %d: not a day of a month", p.CapStart)
 	}
 	if p.Interface != "" && p.Source.IsValid() {
 		return errors.New("interface and source exclude each other")
@@ -65,6 +75,14 @@ func (p PathConfig) check() error {
 		}
 	}
 	return nil
+}
+
+func checkRole(role string) error {
+	switch role {
+	case RolePrimary, RoleSecondary, RoleBackup, RoleNever:
+		return nil
+	}
+	return fmt.Errorf("role %q: not one of primary, secondary, backup, never", role)
 }
 
 func checkHostPort(s string) error {

@@ -34,7 +34,7 @@ type quicWay struct {
 }
 
 func newQUICWay(cfg *ClientConfig) (*quicWay, error) {
-	t, err := clientTLS(cfg.Identity, cfg.EgressKey, alpnQUIC)
+	t, err := clientTLS(cfg.Identity, cfg.pin, alpnQUIC)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,8 @@ func newQUICWay(cfg *ClientConfig) (*quicWay, error) {
 		members: make(map[string]*quicMember), news: make(chan struct{}),
 	}, nil
 }
+
+func (q *quicWay) paths() *lines { return q.lines }
 
 func (q *quicWay) run(ctx context.Context, changed <-chan struct{}) {
 	var wg sync.WaitGroup
@@ -69,7 +71,7 @@ func (q *quicWay) align(ctx context.Context, wg *sync.WaitGroup) {
 	if q.cfg.Transport == TransportQUICMulti {
 		wanted = make(map[string]bool)
 		for _, l := range q.lines.all() { // those that are absent may come back
-			wanted[l.Name] = l.Role != RoleNever
+			wanted[l.Name] = q.lines.duty(l).role != RoleNever
 		}
 	}
 	q.mu.Lock()

@@ -149,10 +149,10 @@ func (e *Egress) serveQUIC(c *quic.Conn, remote netip.AddrPort) {
 	}
 	var streams atomic.Int64
 	l := &link{
-		client: client,
-		quic:   true,
-		end:    func() { _ = c.CloseWithError(quicBye, "") },
-		flush:  func(ctx context.Context) { quicIdle(ctx, c) },
+		client: client, transport: TransportQUIC,
+		quic:  true,
+		end:   func() { _ = c.CloseWithError(quicBye, "") },
+		flush: func(ctx context.Context) { quicIdle(ctx, c) },
 		status: func() egressLink {
 			return egressLink{streams: int(streams.Load()), paths: []PathStatus{quicPath(client.Name+"/quic", c)}}
 		},
@@ -179,7 +179,7 @@ func (e *Egress) serveQUIC(c *quic.Conn, remote netip.AddrPort) {
 			_ = s.Reset()
 			continue
 		}
-		go e.serveStream(ctx, s, client.Name)
+		go e.serveStream(ctx, s, client.Name, nil)
 	}
 }
 

@@ -192,13 +192,27 @@ func TestQUICIsOffUnlessWanted(t *testing.T) {
 	}
 }
 
-func TestQUICListenErrors(t *testing.T) {
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// udpPort listens on a UDP port whose TCP port nobody has.
+func udpPort(t *testing.T) net.PacketConn {
+	t.Helper()
+	for range pairAttempts {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = udp.Close() })
+		if ln, err := net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+			_ = ln.Close()
+			return udp
+		}
 	}
-	defer udp.Close()
-	e, err := NewEgress(EgressConfig{Listen: []string{udp.LocalAddr().String()}, Identity: newIdentity(t), Handle: echo, QUIC: true})
+	t.Fatalf("no UDP port in %d whose TCP port is free", pairAttempts)
+	return nil
+}
+
+func TestQUICListenErrors(t *testing.T) {
+	udp := udpPort(t)
+	e, err := NewEgress(EgressConfig{Listen: []string{udp.LocalAddr().String()}, Identity: newIdentity(t), Handle: handler(echo), QUIC: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +226,7 @@ func TestQUICListenErrors(t *testing.T) {
 
 // TestQUICPortIsFreeAgain binds the same ports after a shutdown.
 func TestQUICPortIsFreeAgain(t *testing.T) {
-	cfg := EgressConfig{Listen: []string{"127.0.0.1:0"}, Identity: newIdentity(t), Handle: echo, QUIC: true}
+	cfg := EgressConfig{Listen: []string{"127.0.0.1:0"}, Identity: newIdentity(t), Handle: handler(echo), QUIC: true}
 	for range 3 {
 		e, err := NewEgress(cfg)
 		if err != nil {

@@ -93,6 +93,7 @@ func (k *quicLink) open(ctx context.Context, patience time.Duration) (*quicStrea
 		return nil, quicError(err)
 	}
 	s := newQUICStream(k.conn, st, func() { k.streams.Add(-1) })
+	s.path = k.pathName
 	s.watchOpening(patience, k.silent.Load)
 	tell(k.stir)
 	return s, nil
@@ -192,4 +193,11 @@ func quicIdle(ctx context.Context, c *quic.Conn) {
 			}
 		}
 	}
+}
+
+// pathName is the name of the path that the connection uses now.
+func (k *quicLink) pathName() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.active.line.Name
 }

@@ -20,6 +20,7 @@ func (q *quicWay) status() Status {
 		case p.State == stateUp:
 			p.State = stateStandby
 		}
+		p.Interface = q.lines.leavesBy(l, p.Local)
 		st.Paths = append(st.Paths, p)
 	}
 	return st

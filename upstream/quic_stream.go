@@ -25,6 +25,7 @@ type quicStream struct {
 	closed  atomic.Bool
 	ended   sync.Once
 	onEnd   func()
+	path    func() string // of the connection now; nil at an egress
 
 	// Of the client. watch looks once whether the egress has answered on it.
 	watch    *time.Timer
@@ -53,6 +54,15 @@ func (s *quicStream) watchOpening(wait time.Duration, silent func() bool) {
 	})
 }
 
+// PathNames is the path that the stream's connection uses now, if that is known.
+func (s *quicStream) PathNames() []string {
+	if s.path == nil {
+		return nil
+	}
+	return oneName(s.path())
+}
+
+// LocalAddr and RemoteAddr are those of the connection.
 func (s *quicStream) LocalAddr() net.Addr  { return s.conn.LocalAddr() }
 func (s *quicStream) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 

@@ -21,12 +21,12 @@ func quicPair(t testing.TB) (client, egress *quicStream, stop func()) {
 	taken, done := make(chan *quicStream), make(chan struct{})
 	id := newIdentity(t)
 	e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) {
-		c.Handle = func(_ context.Context, conn net.Conn, _ string) error {
+		c.Handle = handler(func(_ context.Context, conn net.Conn, _ string) error {
 			io.ReadFull(conn, make([]byte, 1))
 			taken <- conn.(*quicStream)
 			<-done
 			return nil
-		}
+		})
 	})
 	c := startClient(t, id, e, func(c *ClientConfig) { c.Transport = TransportQUIC })
 	conn, err := c.Dial(t.Context())

@@ -19,6 +19,7 @@ type streamConn struct {
 	rx, tx *atomic.Uint64 // bytes of the path; may be shared
 	ended  sync.Once
 	onEnd  func()
+	path   string // the name of the one it uses; empty: unknown
 
 	head     []byte      // what was read before the stream was served
 	unproven atomic.Bool // the connection was idle, and nothing has come since
@@ -28,6 +29,16 @@ var _ net.Conn = (*streamConn)(nil)
 
 func newStreamConn(conn *tls.Conn, tcp *net.TCPConn, rx, tx *atomic.Uint64, onEnd func()) *streamConn {
 	return &streamConn{Conn: conn, tcp: tcp, rx: rx, tx: tx, onEnd: onEnd}
+}
+
+// PathNames is the path that the stream uses, if that is known.
+func (c *streamConn) PathNames() []string { return oneName(c.path) }
+
+func oneName(name string) []string {
+	if name == "" {
+		return nil
+	}
+	return []string{name}
 }
 
 // Read reads what the peer wrote.

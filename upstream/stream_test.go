@@ -23,7 +23,7 @@ func streamPair(t *testing.T) (client, server *streamConn) {
 func streamsOver(t testing.TB, c, s *net.TCPConn) (client, server *streamConn) {
 	t.Helper()
 	ci, ei := newIdentity(t), newIdentity(t)
-	cc, err := clientTLS(ci, ei.Public(), alpnStream)
+	cc, err := clientTLS(ci, newPin(ei.Public()), alpnStream)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestTransports(t *testing.T) {
 func pair(t *testing.T, transport string, handle func(ctx context.Context, c net.Conn, client string) error) (*Egress, *Client) {
 	t.Helper()
 	id := newIdentity(t)
-	e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) { c.Handle = handle })
+	e, _ := startEgress(t, []Identity{id}, func(c *EgressConfig) { c.Handle = handler(handle) })
 	return e, startClient(t, id, e, func(c *ClientConfig) {
 		c.Transport, c.Paths, c.DialWait = transport, loopbackPaths(2), patience
 	})
@@ -368,10 +368,10 @@ func suiteUnknownClient(t *testing.T, transport string) {
 	handled := make(chan struct{}, 100)
 	e, _ := startEgress(t, []Identity{known}, func(c *EgressConfig) {
 		c.Logger = j.logger()
-		c.Handle = func(context.Context, net.Conn, string) error {
+		c.Handle = handler(func(context.Context, net.Conn, string) error {
 			handled <- struct{}{}
 			return nil
-		}
+		})
 	})
 	c := startClient(t, unknown, e, func(c *ClientConfig) { c.Transport, c.DialWait = transport, 200*time.Millisecond })
 	wantRefused(t, c)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -9,7 +10,9 @@ const (
 	// shareWindow is how long traffic counts for the shares of the paths: what they do now, not what they did last night.
 	shareWindow = 10 * time.Second
 	// tallyEvery is how often the counters are looked at.
-	tallyEvery = 2 * time.Second
+	tallyEvery = time.Second
+	// rateWindow is what the rates are of: short, because people watch them, and long enough not to flicker.
+	rateWindow = 3 * time.Second
 	// maxTallied bounds the names that counters are kept for: a machine may see many interfaces in its life.
 	maxTallied = 256
 )
@@ -25,11 +28,13 @@ type tallied struct {
 	seen, sum [2]uint64 // sent, received: as last reported, and in all
 	marks     []mark    // sums of the last shareWindow, oldest first, and one that is older
 	last      time.Time // when the path was last there
+	state     string
+	since     time.Time // when it was first seen in that state
 }
 
 type mark struct {
 	at  time.Time
-	sum uint64
+	sum [2]uint64
 }
 
 // count takes the counters of the paths in and replaces them by the sums, and the shares by those of late.
@@ -49,6 +54,11 @@ func (t *tally) count(paths []PathStatus, now time.Time) {
 			x.seen[j], *raw = *raw, x.sum[j]
 		}
 		late[i] = float64(x.late(now))
+		p.TxRate, p.RxRate = x.rates(now)
+		if x.state != p.State {
+			x.state, x.since = p.State, now
+		}
+		p.Since = x.since
 		all += late[i]
 	}
 	for i := range paths {
@@ -87,12 +97,32 @@ func (t *tally) forgetOldest() {
 
 // late returns what the path has carried in the last shareWindow, or a little longer.
 func (x *tallied) late(now time.Time) uint64 {
-	sum := x.sum[0] + x.sum[1]
 	for len(x.marks) > 1 && now.Sub(x.marks[1].at) >= shareWindow {
 		x.marks = x.marks[1:]
 	}
 	if now.Sub(x.marks[len(x.marks)-1].at) >= tallyEvery {
-		x.marks = append(x.marks, mark{now, sum})
+		x.marks = append(x.marks, mark{now, x.sum})
 	}
-	return sum - x.marks[0].sum
+	first := x.marks[0].sum
+	return x.sum[0] - first[0] + x.sum[1] - first[1]
+}
+
+// rates are the bytes per second sent and received in the last rateWindow or as long as the path is known; nil in its first moment.
+func (x *tallied) rates(now time.Time) (tx, rx *float64) {
+	from := x.marks[0]
+	for _, m := range x.marks[1:] {
+		if now.Sub(m.at) < rateWindow {
+			break
+		}
+		from = m
+	}
+	span := now.Sub(from.at)
+	if span < tallyEvery/2 {
+		return nil, nil
+	}
+	rate := func(i int) *float64 {
+		r := math.Round(float64(x.sum[i]-from.sum[i]) / span.Seconds())
+		return &r
+	}
+	return rate(0), rate(1)
 }

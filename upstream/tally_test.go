@@ -52,3 +52,39 @@ func TestTallyIsBounded(t *testing.T) {
 		t.Errorf("the path that is always there: %+v", x)
 	}
 }
+
+// Rates are those of the last seconds, and unknown in the first moment; the time of a state is when it was first seen.
+func TestTallyRates(t *testing.T) {
+	var c tally
+	start := time.Unix(1000, 0)
+	for i, s := range []struct {
+		after float64
+		raw   PathStatus
+		want  string // rates, and how old the state is
+	}{
+		{0, PathStatus{State: "up", TxBytes: 50}, "- - 0s"},
+		{0.2, PathStatus{State: "up", TxBytes: 50}, "- - 0.2s"},
+		{1, PathStatus{State: "up", TxBytes: 100, RxBytes: 1000}, "100 1000 1s"},
+		{2, PathStatus{State: "up", TxBytes: 200, RxBytes: 2000}, "100 1000 2s"},
+		{3, PathStatus{State: "up", TxBytes: 300, RxBytes: 5000}, "100 1667 3s"},
+		{4, PathStatus{State: "suspect", TxBytes: 300, RxBytes: 5000}, "67 1333 0s"},
+		{6, PathStatus{State: "suspect", TxBytes: 300, RxBytes: 5000}, "0 0 2s"},
+		{7, PathStatus{State: "up", TxBytes: 300, RxBytes: 5300}, "0 100 0s"},
+		{8, PathStatus{State: "up", TxBytes: 300, RxBytes: 5300}, "0 75 1s"},
+	} {
+		now := start.Add(time.Duration(s.after * float64(time.Second)))
+		p := []PathStatus{s.raw}
+		p[0].Name = "a"
+		c.count(p, now)
+		rate := func(r *float64) string {
+			if r == nil {
+				return "-"
+			}
+			return fmt.Sprint(*r)
+		}
+		age := fmt.Sprintf("%gs", now.Sub(p[0].Since).Seconds())
+		if got := fmt.Sprint(rate(p[0].TxRate), " ", rate(p[0].RxRate), " ", age); got != s.want {
+			t.Errorf("step %d, after %gs: %s, want %s", i, s.after, got, s.want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type target struct {
 	// fallback is the source to use when the system does not let us bind to
 	// the interface.
 	fallback netip.Addr
+	segment  int // the most that one TCP segment may carry; 0: as the system has it
 }
 
 var (

@@ -24,7 +24,7 @@ type lone struct {
 }
 
 func newLone(cfg *ClientConfig) (*lone, error) {
-	c, err := clientTLS(cfg.Identity, cfg.EgressKey, alpnStream)
+	c, err := clientTLS(cfg.Identity, cfg.pin, alpnStream)
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +32,8 @@ func newLone(cfg *ClientConfig) (*lone, error) {
 	t.pool = newPool(cfg.Logger, t.connect, func(l *line) bool { return t.lines.works(l, time.Now()) })
 	return t, nil
 }
+
+func (t *lone) paths() *lines { return t.lines }
 
 func (t *lone) run(ctx context.Context, changed <-chan struct{}) {
 	var wg sync.WaitGroup
@@ -79,6 +81,9 @@ func (t *lone) dial(ctx context.Context) (net.Conn, error) {
 	}
 	c := newStreamConn(m.conn, m.tcp, &m.line.rx, &m.line.tx, nil)
 	c.onEnd = func() { t.leave(c) }
+	if t.cfg.Transport == TransportTCP { // the kernel's MPTCP does not tell
+		c.path = m.line.Name
+	}
 	if ready {
 		c.prove()
 	}
@@ -132,6 +137,7 @@ func (t *lone) status() Status {
 	tried := false
 	for _, l := range t.lines.all() {
 		p := t.pathStatus(l, open[l])
+		p.Interface = t.lines.leavesBy(l, p.Local)
 		tried = tried || p.State == stateDown
 		if p.State == stateUp {
 			st.Session.State = stateUp

@@ -76,8 +76,9 @@ func baseTLS(id Identity, protocols ...string) (*tls.Config, error) {
 	}, nil
 }
 
-// clientTLS returns the client's side: it shows id and accepts only egress.
-func clientTLS(id Identity, egress PublicKey, protocol string) (*tls.Config, error) {
+// clientTLS returns the client's side: it shows id and accepts only the egress that is
+// pinned when a connection is made.
+func clientTLS(id Identity, egress *pin, protocol string) (*tls.Config, error) {
 	c, err := baseTLS(id, protocol)
 	if err != nil {
 		return nil, err
@@ -90,8 +91,8 @@ func clientTLS(id Identity, egress PublicKey, protocol string) (*tls.Config, err
 		if err != nil {
 			return err
 		}
-		if !key.equal(egress) {
-			return ErrWrongEgressKey
+		if err := egress.check(key); err != nil {
+			return err
 		}
 		if cs.NegotiatedProtocol != protocol {
 			return errProtocol
@@ -104,7 +105,7 @@ func clientTLS(id Identity, egress PublicKey, protocol string) (*tls.Config, err
 // egressTLS returns the egress's side: it shows id and accepts the keys that
 // known accepts.
 func egressTLS(id Identity, known func(PublicKey) bool) (*tls.Config, error) {
-	c, err := baseTLS(id, alpnSession, alpnStream)
+	c, err := baseTLS(id, alpnSession, alpnStream, alpnVerify)
 	if err != nil {
 		return nil, err
 	}

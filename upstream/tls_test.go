@@ -63,7 +63,7 @@ func allow(keys ...PublicKey) func(PublicKey) bool {
 func TestHandshake(t *testing.T) {
 	client, egress := newIdentity(t), newIdentity(t)
 	for _, protocol := range []string{alpnSession, alpnStream} {
-		cc, err := clientTLS(client, egress.Public(), protocol)
+		cc, err := clientTLS(client, newPin(egress.Public()), protocol)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestHandshakeRefused(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cc, err := clientTLS(client, c.pinned, alpnSession)
+			cc, err := clientTLS(client, newPin(c.pinned), alpnSession)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +214,7 @@ func TestEgressSilentToStrangers(t *testing.T) {
 	}
 	for name, protocol := range map[string]string{"unknown client": alpnSession, "other protocol": "h2"} {
 		t.Run(name, func(t *testing.T) {
-			cc, err := clientTLS(client, egress.Public(), protocol)
+			cc, err := clientTLS(client, newPin(egress.Public()), protocol)
 			if err != nil {
 				t.Fatal(err)
 			}

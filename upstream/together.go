@@ -66,7 +66,13 @@ func (w *together) write(c io.Writer, b []byte) (int, error) {
 		return 0, w.err
 	}
 	n, err := c.Write(b)
-	return n, err
+	return n, altered(err)
+}
+
+// Read is that of tls.Conn. An error says so if it means that data was altered.
+func (c sessionConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	return n, altered(err)
 }
 
 // sessionConn is a TLS connection as a session uses it. There are few of them, and
@@ -80,7 +86,8 @@ type sessionConn struct{ *tls.Conn }
 func (c sessionConn) Write(b []byte) (int, error) {
 	raw, ok := c.NetConn().(*rawConn)
 	if !ok || len(b) <= sealedMost {
-		return c.Conn.Write(b)
+		n, err := c.Conn.Write(b)
+		return n, altered(err)
 	}
 	raw.out.hold()
 	n, err := c.Conn.Write(b)
