@@ -158,6 +158,13 @@ func TestBenchPolicies(t *testing.T) {
 	}
 }
 
+// What the file takes for session.establish is what a session knows, the default first.
+func TestEstablishments(t *testing.T) {
+	if got, want := configs.Establishments, mptcp.Establishments(); !slices.Equal(got, want) {
+		t.Errorf("session.establish takes %q, a session knows %q", got, want)
+	}
+}
+
 // What the configuration takes is what there is.
 func TestSchedulers(t *testing.T) {
 	if got, want := configs.Schedulers, mptcp.Schedulers(); !slices.Equal(got, want) {

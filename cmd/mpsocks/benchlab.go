@@ -62,7 +62,7 @@ func benchLabCmd(e env) *cobra.Command {
 	}
 	f.add(c)
 	fl := c.Flags()
-	fl.StringSliceVar(&f.scenarios, "scenario", []string{"quick"}, "scenarios: names, or quick, all, random, random:N")
+	fl.StringSliceVar(&f.scenarios, "scenario", []string{"quick"}, "scenarios: names, or quick, all, random, random:N, random:N/K (one point)")
 	fl.StringVar(&f.congestion, "congestion", "", "congestion control of TCP and kernel MPTCP on the emulated paths, such as cubic or bbr (default this machine's); mptcp chooses its own")
 	fl.BoolVar(&f.references, "references", false, "also measure each path alone with TCP (always done for random scenarios)")
 	fl.BoolVar(&f.trace, "trace", false, "record what mptcp decides at both ends, and draw it: decisions.html in the folder of --out")
@@ -90,7 +90,7 @@ func listBench(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "Scenarios (and quick, all, random, random:N):")
+	fmt.Fprintln(w, "Scenarios (and quick, all, random, random:N, random:N/K):")
 	for _, s := range all {
 		fmt.Fprintf(w, "  %-12s %s\n", s.Name, s.Title)
 	}

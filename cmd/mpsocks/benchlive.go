@@ -32,7 +32,7 @@ func benchLiveCmd(e env) *cobra.Command {
 			"  mpsocks bench live -c client.yaml --transport mptcp,tcp --workload download,ttfb --runs 5",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := need(c, "config", file); err != nil {
+			if err := needConfig(c, e, file); err != nil {
 				return err
 			}
 			return runBenchLive(c.Context(), e, f, file)
@@ -52,7 +52,7 @@ func runBenchLive(ctx context.Context, e env, f benchFlags, file string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := configs.LoadClient(file)
+	cfg, err := e.input(file).Client()
 	if err != nil {
 		return err
 	}

@@ -22,10 +22,10 @@ func checkCmd(e env) *cobra.Command {
 			if len(args) == 1 && file == "" {
 				file = args[0]
 			}
-			if err := need(c, "config", file); err != nil {
+			if err := needConfig(c, e, file); err != nil {
 				return err
 			}
-			client, egress, err := configs.Load(file)
+			client, egress, err := e.input(file).Load()
 			if err != nil {
 				return err
 			}

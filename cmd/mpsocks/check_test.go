@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -48,26 +49,29 @@ func TestCheckIsWhatStartDoes(t *testing.T) {
 	for _, tc := range []struct {
 		name, old, with string // in egress.yaml, or client.yaml if old is in there
 		verb            string
-		want            []string
+		want            []string // LINE is where the new text begins
 	}{
-		{"typo", "paths: auto", "pahts: auto", "client", []string{`client.yaml:43:1: pahts: is not a known key; did you mean "paths"?`}},
-		{"no key file", "identity: client.key", "identity: none.key", "client", []string{"client.yaml:29:11: identity: ", "none.key"}},
-		{"hash", "socks:", "socks:\n  users: {alice: $2nonsense}", "client", []string{"client.yaml:8:1: socks: ", "alice", "bcrypt"}},
+		{"typo", "paths: auto", "pahts: auto", "client", []string{`client.yaml:LINE:1: pahts: is not a known key; did you mean "paths"?`}},
+		{"no key file", "identity: client.key", "identity: none.key", "client", []string{"client.yaml:LINE:11: identity: ", "none.key"}},
+		{"hash", "socks:", "socks:\n  users: {alice: $2nonsense}", "client", []string{"client.yaml:LINE:1: socks: ", "alice", "bcrypt"}},
 		{"rules", "clients:", "targets:\n  allow: [10.0.0.0/8, 10.0.0.0/33]\n  deny: [\"a b\"]\nclients:", "egress", []string{
-			`egress.yaml:26:23: targets.allow[1]: "10.0.0.0/33": `, `egress.yaml:27:10: targets.deny[0]: "a b": `,
+			`egress.yaml:LINE+1:23: targets.allow[1]: "10.0.0.0/33": `, `egress.yaml:LINE+2:10: targets.deny[0]: "a b": `,
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			client, egress := pairOfFiles(t, "127.0.0.1:8443")
 			file := map[string]string{"client": client, "egress": egress}[tc.verb]
 			edit(t, file, tc.old, tc.with)
+			before, _, _ := strings.Cut(read(t, filepath.Dir(file), filepath.Base(file)), tc.with)
+			line := 1 + strings.Count(before, "\n")
+			lines := strings.NewReplacer("LINE+1", strconv.Itoa(line+1), "LINE+2", strconv.Itoa(line+2), "LINE", strconv.Itoa(line))
 			check := mpsocks(t, "", "check", "-c", file)
 			start := mpsocks(t, "", tc.verb, "-c", file)
 			if check.code != exitUsage || check != start {
 				t.Errorf("check = %+v\nstart = %+v\nwant code 2 and the same from both", check, start)
 			}
 			for _, want := range tc.want {
-				if !strings.Contains(check.err, want) {
+				if want = lines.Replace(want); !strings.Contains(check.err, want) {
 					t.Errorf("check says\n%s\nwant %q in it", check.err, want)
 				}
 			}
@@ -88,5 +92,21 @@ func TestCheckOpenKeyFile(t *testing.T) {
 	}
 	if got := mpsocks(t, "", "check", "-c", client); got.code != exitUsage || !strings.Contains(got.err, "identity: ") {
 		t.Errorf("check with a key that others may read = %+v, want a refusal", got)
+	}
+}
+
+// A file of the other program is told as one thing that is wrong, by whatever wants it.
+func TestFilesOfTheOtherProgram(t *testing.T) {
+	client, egress := pairOfFiles(t, "127.0.0.1:8443")
+	for _, tc := range []struct{ words, file, want string }{
+		{"client", egress, "is the file of an egress, for `mpsocks egress -c "},
+		{"egress", client, "is the file of a client, for `mpsocks client -c "},
+		{"user add alice", egress, "is the file of an egress, for "},
+		{"drain", client, "is the file of a client, for "},
+	} {
+		got := mpsocks(t, "", append(strings.Fields(tc.words), "-c", tc.file)...)
+		if got.code == exitOK || !strings.Contains(got.err, tc.file+": "+tc.want) || strings.Count(got.err, "\n") != 1 {
+			t.Errorf("%s -c %s: %+v, want one line with %q", tc.words, tc.file, got, tc.want)
+		}
 	}
 }

@@ -20,7 +20,7 @@ func clientCmd(e env) *cobra.Command {
 		Example: "  mpsocks client -c client.yaml\n  mpsocks client -c client.yaml --system-proxy",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := need(c, "config", file); err != nil {
+			if err := needConfig(c, e, file); err != nil {
 				return err
 			}
 			return runClient(c.Context(), e, file, system)
@@ -35,15 +35,14 @@ func clientCmd(e env) *cobra.Command {
 // runClient runs a client. system is the value of system_proxy to take instead of the
 // file's, unless it is empty.
 func runClient(ctx context.Context, e env, file, system string) error {
-	cfg, err := configs.LoadClient(file)
+	cfg, err := e.input(file).Client()
 	if err != nil {
 		return err
 	}
-	if system != "" {
-		if err := cfg.CheckSystemProxy(system); err != nil {
-			return usagef("--system-proxy: %w", err)
-		}
-		cfg.SystemProxy = system
+	if system == "" {
+		system = cfg.SystemProxy
+	} else if err := cfg.CheckSystemProxy(system); err != nil {
+		return usagef("--system-proxy: %w", err)
 	}
 	parts, err := newClientParts(cfg)
 	if err != nil {
@@ -61,18 +60,22 @@ func runClient(ctx context.Context, e env, file, system string) error {
 	}
 	loops, err := side.start(ctx)
 	if err == nil {
-		err = desk.set(ctx, cfg.SystemProxy, side)
+		err = desk.set(ctx, system, side)
 	}
 	if err != nil {
 		side.stop(ended())
 		return err
 	}
-	log.Info("ready", side.ready()...)
+	side.log.Info("ready", side.ready()...)
 	stop := func(ctx context.Context) {
 		desk.release(ctx) // before the port closes, so that no program is sent to nobody
 		side.stop(ctx)
 	}
-	s := service{log: log.Logger, drain: cfg.Drain, serve: loops, stop: stop}
+	s := &service{log: log.Logger, drain: cfg.Drain, serve: loops, stop: stop, again: e.again, alive: func() { side.up.Status() }}
+	r := &clientReload{in: e.input(file), side: side, log: log, service: s, desk: desk, system: system, cfg: cfg, identity: parts.upstream.Identity}
+	s.reload = func() { _, _ = r.reload() } // it logs what came of it
+	again := func() (any, error) { return r.reload() }
+	side.reload.Store(&again)
 	return s.run(ctx, e.signals)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"text/tabwriter"
@@ -26,7 +28,7 @@ import (
 
 // clientsEnv has TestClients run; `make clients` sets it. The programs are many and some
 // are slow, so that the usual suite goes without them.
-const clientsEnv = "MPSOCKS_CLIENTS"
+const clientsEnv = "MPSOCKS_TEST_CLIENTS"
 
 // realClient is a program of somebody else and how it uses the proxy. The command is
 // for sh, with these variables:
@@ -38,6 +40,8 @@ const clientsEnv = "MPSOCKS_CLIENTS"
 //	PAC                URL of a PAC file
 //	HOST, IP           the server; only the egress knows the name
 //	CONF, SELF, DIR    the client's file, this program, a folder for the command's own
+//	DNS                a UDP port of this machine whose datagrams go through the proxy to the only server that knows the name
+//	SOCKET             a unix socket of the client with users
 //	LIMIT              seconds for a program that does not end by itself
 //
 // It must print BODY, unless it is to fail. The same command is then run with ports at
@@ -100,6 +104,16 @@ var realClients = []realClient{
 	{name: "curl https by CONNECT", needs: "curl:curl", command: `curl -fsSk -x http://127.0.0.1:$PORT $SECURE`},
 	{name: "curl https by CONNECT, password", needs: "curl:curl", command: `curl -fsSk -x http://alice:secret@127.0.0.1:$LOCKED $SECURE`},
 	{name: "curl https by socks5h", needs: "curl:curl", command: `curl -fsSk -x socks5h://127.0.0.1:$PORT $SECURE`},
+	// The next ones are what curl's own suite asks of a SOCKS proxy.
+	{name: "curl by ALL_PROXY, socks4", needs: "curl:curl", command: `ALL_PROXY=socks4://127.0.0.1:$PORT curl -fsS $IPURL`},
+	{name: "curl by ALL_PROXY, socks5", needs: "curl:curl", command: `ALL_PROXY=socks5://127.0.0.1:$PORT curl -fsS $IPURL`},
+	{name: "curl socks5h, --connect-to", needs: "curl:curl", command: `curl -fsS -x socks5h://127.0.0.1:$PORT --connect-to "::$HOST:8080" http://elsewhere.example/t/$ID`},
+	{name: "curl socks5h by a unix socket", needs: "curl:curl", command: `curl -fsS -x "socks5h://alice:secret@localhost$SOCKET" $URL`},
+	{name: "curl socks5h, longest password", needs: "curl:curl", command: `long=$(printf '%0255d' 7); curl -fsS --proxy-user "$long:$long" -x socks5h://127.0.0.1:$LOCKED $URL`},
+	{name: "curl socks5h, password too long", needs: "curl:curl", command: `long=$(printf '%0256d' 7); curl -fsS --proxy-user "$long:$long" -x socks5h://127.0.0.1:$LOCKED $URL`, fails: true},
+	{name: "curl socks5h, name too long", needs: "curl:curl", command: `curl -fsS -x socks5h://127.0.0.1:$PORT http://$(printf '%0300d' 7).example:8080/t/$ID`, fails: true},
+	{name: "curl socks5h, two requests on one connection", needs: "curl:curl", command: `curl -fsS -x socks5h://127.0.0.1:$PORT $URL $URL | uniq -d`},
+	{name: "curl socks5h, HEAD and POST", needs: "curl:curl", command: `curl -fsSI -o /dev/null -x socks5h://127.0.0.1:$PORT $URL --next -fsS -d x=y -x socks5h://127.0.0.1:$PORT $URL`},
 	{name: "curl by mpsocks env", needs: "curl:curl", command: `vars=$(` + programEnv + `=1 "$SELF" env --shell sh -c "$CONF") || exit 1; eval "$vars"; curl -fsS $URL`},
 	{name: "curl by all_proxy of mpsocks env", needs: "curl:curl", command: `vars=$(` + programEnv + `=1 "$SELF" env --shell sh -c "$CONF") || exit 1; eval "$vars"; unset http_proxy HTTP_PROXY; curl -fsS $URL`},
 	{name: "wget http", needs: "wget:wget", command: `http_proxy=http://127.0.0.1:$PORT wget -t 1 -qO- $URL`},
@@ -134,6 +148,8 @@ import os, requests
 p = "http://127.0.0.1:" + os.environ["PORT"]
 requests.get(os.environ["SECURE"], proxies={"http": p, "https": p}, timeout=30, verify=False).raise_for_status()
 print(requests.get(os.environ["URL"], proxies={"http": p, "https": p}, timeout=30).text)'`},
+	{name: "dig by UDP ASSOCIATE", needs: "dig:bind9-dnsutils", command: `test "$(dig +short +tries=2 +time=5 @127.0.0.1 -p $DNS $HOST A)" = "$IP" && echo "$BODY"`},
+	{name: "kdig by UDP ASSOCIATE", needs: "kdig:knot-dnsutils", command: `test "$(kdig +short +retry=1 +time=5 @127.0.0.1 -p $DNS $HOST A)" = "$IP" && echo "$BODY"`},
 	{name: "Chromium socks5", needs: "chromium:chromium", command: chromium + `--proxy-server=socks5://127.0.0.1:$PORT` + chromiumEnd, objects: 100},
 	{name: "Chromium http", needs: "chromium:chromium", command: chromium + `--proxy-server=http://127.0.0.1:$PORT` + chromiumEnd, objects: 100},
 	{name: "Chromium by PAC URL", needs: "chromium:chromium", command: chromium + `--proxy-pac-url=$PAC` + chromiumEnd, objects: 100},
@@ -173,6 +189,14 @@ func TestClients(t *testing.T) {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.name, alive, dead, took.Round(10*time.Millisecond))
 		})
 	}
+	t.Run("HTTP/3 by UDP ASSOCIATE", func(t *testing.T) {
+		start := time.Now()
+		alive, dead := c.runHTTP3(t, "c-h3", labSocks), c.runHTTP3(t, "d-h3", "127.0.0.1:"+deadPort)
+		if alive != nil || dead == nil || c.hits("d-h3") > 0 {
+			t.Errorf("through the proxy %v, by a dead port %v", alive, dead)
+		}
+		fmt.Fprintf(w, "HTTP/3 by UDP ASSOCIATE\t%s\t%s\t%s\n", word(alive == nil, "ok"), word(dead != nil, "fails"), time.Since(start).Round(10*time.Millisecond))
+	})
 	t.Run("Go x/net/proxy", func(t *testing.T) {
 		start := time.Now()
 		alive, dead := c.runGo(t, "c-go", "1080"), c.runGo(t, "d-go", deadPort)
@@ -212,6 +236,8 @@ type clientsBed struct {
 	*bed
 	keys, lockedConf, deadConf string
 	deadPAC                    string
+	socket                     string // of the client with users
+	trust                      *tls.Config
 
 	mu   sync.Mutex
 	seen map[string]map[string]bool // paths asked for, by id
@@ -232,8 +258,12 @@ func newClientsBed(t *testing.T) *clientsBed {
 	}), false)
 	c.deadPAC = "http://127.0.0.1:1097/proxy.pac"
 
+	c.serveHTTP3(t)
+	c.forwardDNS(t)
 	text := read(t, c.file("client"), clientFile)
-	locked := strings.Replace(text, "listen: 127.0.0.1:1080", "listen: 127.0.0.1:1081\n  users: {alice: secret}", 1)
+	c.socket = c.file("client", "locked.sock")
+	long := fmt.Sprintf("%0255d", 7)
+	locked := strings.Replace(text, "listen: 127.0.0.1:1080", fmt.Sprintf("listen: [127.0.0.1:1081, %q]\n  users: {alice: secret, %q: %q}", "unix:"+c.socket, long, long), 1)
 	locked = strings.Replace(locked, "# This machine's private key", "admin: {listen: off}\n# This machine's private key", 1)
 	c.lockedConf = write(t, c.file("client"), "locked.yaml", locked)
 	c.deadConf = write(t, c.file("client"), "dead.yaml", strings.Replace(text, "listen: 127.0.0.1:1080", "listen: 127.0.0.1:"+deadPort, 1))
@@ -387,14 +417,116 @@ func (c *clientsBed) environ(t *testing.T, id string, dead bool) []string {
 		t.Fatal(err)
 	}
 	port, locked, conf, pac, limit := "1080", "1081", c.file("client", clientFile), "http://"+labClientAdmin+"/proxy.pac", "80"
+	dns, socket := dnsPort, c.socket
 	if dead {
 		port, locked, conf, pac, limit = deadPort, deadPort, c.deadConf, c.deadPAC, "20"
+		dns, socket = deadPort, c.socket+".dead"
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.Contains(strings.ToLower(v), "_proxy=") })
 	return append(
-		env, "PORT="+port, "LIMIT="+limit, "LOCKED="+locked, "ID="+id, "BODY="+bodyOf(id), "HOST="+labName, "IP="+labServer, "PAC="+pac, "CONF="+conf, "SELF="+self,
+		env, "PORT="+port, "LIMIT="+limit, "LOCKED="+locked, "ID="+id, "BODY="+bodyOf(id), "HOST="+labName, "IP="+labServer, "PAC="+pac, "CONF="+conf, "DNS="+dns, "SOCKET="+socket, "SELF="+self,
 		"URL=http://"+labName+":8080/t/"+id, "IPURL=http://"+labServer+":8080/t/"+id, "SECURE=https://"+labName+":4443/t/"+id, "PAGE=http://"+labName+":8080/page/"+id,
 	)
+}
+
+// dnsPort is where programs on the client's side find the server's name server.
+const dnsPort = "5300"
+
+// forwardDNS is what a program needs that does not speak SOCKS by itself: its datagrams go through an association to the name server, and the answers
+// back to whoever has asked last.
+func (c *clientsBed) forwardDNS(t *testing.T) {
+	t.Helper()
+	local, err := c.lab.Client().ListenPacket("udp", "127.0.0.1:"+dnsPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := c.associate(t, labSocks)
+	var last atomic.Pointer[net.Addr]
+	var wg sync.WaitGroup
+	pump := func(from net.PacketConn, pass func(p []byte, from net.Addr)) {
+		b := make([]byte, 4096)
+		for {
+			n, at, err := from.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			pass(b[:n], at)
+		}
+	}
+	wg.Go(func() {
+		pump(local, func(p []byte, from net.Addr) {
+			last.Store(&from)
+			_, _ = u.WriteTo(p, &net.UDPAddr{IP: net.ParseIP(labServer), Port: 53})
+		})
+	})
+	wg.Go(func() { pump(u, func(p []byte, _ net.Addr) { _, _ = local.WriteTo(p, *last.Load()) }) })
+	t.Cleanup(func() {
+		_ = local.Close()
+		_ = u.Close()
+		wg.Wait()
+	})
+}
+
+// associate opens an association on the client's side.
+func (c *clientsBed) associate(t *testing.T, proxy string) *socksPacketConn {
+	t.Helper()
+	sock, err := c.lab.Client().ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := udpAssociate(c.dial(t, proxy), sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// serveHTTP3 serves the same as the others by HTTP/3.
+func (c *clientsBed) serveHTTP3(t *testing.T) {
+	t.Helper()
+	pc, err := c.lab.Server().ListenPacket("udp", labServer+":4443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, pool := quicIdentity(t)
+	c.trust = &tls.Config{RootCAs: pool, ServerName: "echo.test"}
+	serveHTTP3(t, pc, cert, http.HandlerFunc(c.ServeHTTP))
+}
+
+// runHTTP3 is a program that speaks HTTP/3 and SOCKS5 UDP.
+func (c *clientsBed) runHTTP3(t *testing.T, id, proxy string) error {
+	t.Helper()
+	control, err := c.lab.Client().Dial(t.Context(), "tcp", proxy)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	sock, err := c.lab.Client().ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.Close()
+	u, err := udpAssociate(control, sock)
+	if err != nil {
+		return err
+	}
+	tr := http3Through(u, &net.UDPAddr{IP: net.ParseIP(labServer), Port: 4443}, c.trust)
+	defer tr.Close()
+	resp, err := (&http.Client{Transport: tr, Timeout: clientTime}).Get("https://echo.test/t/" + id)
+	if err != nil {
+		return err
+	}
+	return bodyIs(resp, id)
+}
+
+// bodyIs reads an answer.
+func bodyIs(resp *http.Response, id string) error {
+	defer resp.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(resp.Body); err != nil || body.String() != bodyOf(id)+"\n" {
+		return fmt.Errorf("body %q, %w", &body, err)
+	}
+	return nil
 }
 
 // runGo is Go's own SOCKS5 client.
@@ -409,12 +541,7 @@ func (c *clientsBed) runGo(t *testing.T, id, port string) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(resp.Body); err != nil || body.String() != bodyOf(id)+"\n" {
-		return fmt.Errorf("body %q, %w", &body, err)
-	}
-	return nil
+	return bodyIs(resp, id)
 }
 
 // namespaceDialer dials from inside a namespace.

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mpsocks/mpsocks/configs"
 	"github.com/mpsocks/mpsocks/internal/admin"
@@ -32,7 +34,12 @@ func newClientParts(cfg *configs.Client) (clientParts, error) {
 	if err != nil {
 		return clientParts{}, err
 	}
+	routes, err := clientRoutes(cfg)
+	if err != nil {
+		return clientParts{}, err
+	}
 	p := clientParts{upstream: up, front: frontConfig(cfg), listen: cfg.Socks.Listen, mode: cfg.Socks.SocketMode, admin: cfg.Admin, trace: cfg.Trace}
+	p.front.Routes = routes
 	// Making them without serving them is how they check their settings.
 	c, err := upstream.NewClient(p.upstream)
 	if err != nil {
@@ -49,16 +56,23 @@ func newClientParts(cfg *configs.Client) (clientParts, error) {
 
 // clientSide is a client whose ports are open.
 type clientSide struct {
-	up        *upstream.Client
-	front     *socks.Front
-	listeners []net.Listener
-	admin     *admin.Server // nil: off
-	trace     *traceSide
+	up    *upstream.Client
+	front *socks.Front
+	ports *localPorts
+	admin *admin.Server // nil: off
+	trace *traceSide
+	page  *pageSide // nil: off
+	log   *slog.Logger
+	token string // for changes by the admin port
+	// reload reads the configuration again; nil until there is one to be read.
+	reload atomic.Pointer[func() (any, error)]
 }
 
 // openClient opens the ports, so that one that is taken is known at once.
 func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
-	c := &clientSide{}
+	c := &clientSide{ports: newLocalPorts()}
+	c.page, log = newPageSide(p.admin, log)
+	c.log, c.token = log, p.upstream.Identity.AdminToken()
 	p.upstream.Logger, p.front.Logger = log, log
 	var err error
 	if c.trace, err = openTrace(p.trace, log); err != nil {
@@ -70,28 +84,48 @@ func openClient(p clientParts, log *slog.Logger) (*clientSide, error) {
 		return nil, err
 	}
 	p.front.Dial = c.up.Dial
+	if p.upstream.Transport == upstream.TransportMPTCP {
+		p.front.DialPaths = dialPaths(c.up)
+	}
+	p.front.Direct = socks.FrontDirect{Dial: c.up.DialDirect, Listen: c.up.ListenDirect}
 	if c.front, err = socks.NewFront(p.front); err != nil {
 		c.stop(ended())
 		return nil, err
 	}
-	for _, addr := range p.listen {
-		ln, err := listenLocal(addr, p.mode)
-		if err != nil {
-			c.stop(ended())
-			return nil, &portError{"socks.listen", err}
-		}
-		c.listeners = append(c.listeners, ln)
+	c.ports.serve = c.front.Serve
+	if _, err := c.ports.replace(p.listen, p.mode); err != nil {
+		c.stop(ended())
+		return nil, err
 	}
-	pac, err := pacFile(addressesOf(c.listeners), len(p.front.Users) > 0)
+	pac, err := pacFile(c.ports.addresses(), len(p.front.Users) > 0, p.front.Routes)
 	if err != nil {
 		c.stop(ended())
 		return nil, err
 	}
-	if c.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return sideStatus{c.up.Status(), c.front.UDP()} }, PAC: pac, Trace: c.trace.hub.Serve, Logger: log}); err != nil {
+	c.openPage(log)
+	if c.admin, err = openAdmin(p.admin, admin.Config{
+		Status: c.status, PAC: pac, Trace: c.trace.hub.Serve, Logger: log,
+		Page: c.page.handler(), Ready: c.canWork, Metrics: c.measures(log), SetPath: c.setPath, Reload: c.readAgain,
+		Conns: func() any { return c.front.Conns() }, EndConn: c.front.EndConn, Token: c.token,
+	}); err != nil {
 		c.stop(ended())
 		return nil, err
 	}
 	return c, nil
+}
+
+// status is what the admin port tells.
+func (c *clientSide) status() any {
+	return sideStatus{c.up.Status(), c.front.UDP(), c.front.Totals()}
+}
+
+// setPath carries out a change that came by the admin port.
+func (c *clientSide) setPath(name string, change admin.PathChange) error {
+	err := c.up.SetPath(name, upstream.PathChange(change))
+	if errors.Is(err, upstream.ErrNoPath) {
+		return fmt.Errorf("%w: %w", admin.ErrNotFound, err)
+	}
+	return err
 }
 
 // start begins to connect to the egress and returns the loops that serve.
@@ -99,10 +133,7 @@ func (c *clientSide) start(ctx context.Context) ([]func() error, error) {
 	if err := c.up.Start(ctx); err != nil {
 		return nil, err
 	}
-	var loops []func() error
-	for _, ln := range c.listeners {
-		loops = append(loops, func() error { return c.front.Serve(ln) })
-	}
+	loops := []func() error{c.ports.run}
 	if c.admin != nil {
 		loops = append(loops, c.admin.Serve)
 	}
@@ -112,28 +143,25 @@ func (c *clientSide) start(ctx context.Context) ([]func() error, error) {
 // stop ends everything: first the programs' connections, which may take until
 // ctx ends, then what they go through, then the view on it.
 func (c *clientSide) stop(ctx context.Context) {
+	c.ports.close()
 	if c.front != nil {
 		_ = c.front.Shutdown(ctx) // an error says that time was up
 	}
-	for _, ln := range c.listeners {
-		_ = ln.Close() // for those that were never served
-	}
+	c.ports.wait()
 	_ = c.up.Close()
+	c.page.close()
 	closeAdmin(ctx, c.admin)
 	c.trace.close()
 }
 
 // ready are the words of the log line that says so.
 func (c *clientSide) ready() []any {
-	words := []any{"socks", addrs(c.listeners), "state", c.up.Status().Session.State}
+	words := []any{"socks", strings.Join(c.ports.addresses(), ","), "state", c.up.Status().Session.State}
 	if c.admin != nil {
 		words = append(words, "admin", c.admin.Addr())
 	}
 	return words
 }
-
-// addrs lists where listeners listen.
-func addrs(listeners []net.Listener) string { return strings.Join(addressesOf(listeners), ",") }
 
 // addressesOf are where listeners listen, as socks.listen has it.
 func addressesOf(listeners []net.Listener) []string {
@@ -166,7 +194,8 @@ func listenTCP(addr string) (net.Listener, error) {
 // sideStatus is what the admin port tells.
 type sideStatus struct {
 	upstream.Status
-	UDP socks.UDPStats `json:"udp"`
+	UDP   socks.UDPStats   `json:"udp"`
+	Conns socks.ConnTotals `json:"connections"`
 }
 
 // openAdmin opens the admin port, if there is to be one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +86,7 @@ func runDemo(ctx context.Context, e env, socksAddr, adminAddr string) error {
 		stop(ended())
 		return err
 	}
-	log.Info("ready", in.ready()...)
+	in.log.Info("ready", in.ready()...)
 	printDemo(e, in)
 	s := service{log: log.Logger, drain: configs.DefaultDrain, serve: append(loops, out.start(ctx)...), stop: stop}
 	return s.run(ctx, e.signals)
@@ -142,10 +143,11 @@ func demoPaths() []upstream.PathConfig {
 
 // printDemo says what to try.
 func printDemo(e env, c *clientSide) {
-	proxy := addrs(c.listeners)
+	proxy := strings.Join(c.ports.addresses(), ",")
 	fmt.Fprintf(e.out, "The demo is running; Ctrl-C ends it. Try, in another terminal:\n\n"+
 		"  curl --socks5-hostname %[1]s https://example.org/\n"+
 		"  curl -x http://%[1]s https://example.org/\n", proxy)
+	fmt.Fprintf(e.out, "  http://%s/#token=%s   the status page, in a browser\n", c.admin.Addr(), c.token)
 	if at := c.admin.Addr().String(); at == configs.DefaultClientAdmin {
 		fmt.Fprintf(e.out, "  %s status\n\n", e.command())
 	} else {

@@ -73,7 +73,7 @@ func (d *clientDesktop) set(ctx context.Context, how string, c *clientSide) erro
 	if d.err != nil {
 		return d.err
 	}
-	port, err := localPort(addressesOf(c.listeners))
+	port, err := localPort(c.ports.addresses())
 	if err != nil {
 		return fmt.Errorf("system proxy: %w", err)
 	}

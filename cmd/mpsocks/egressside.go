@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mpsocks/mpsocks/bench"
 	"github.com/mpsocks/mpsocks/configs"
@@ -28,18 +29,24 @@ type egressParts struct {
 func newEgressParts(cfg *configs.Egress) (egressParts, error) {
 	up, upErr := egressConfig(cfg)
 	rules, err := targetRules(cfg)
-	if err := allProblems(upErr, err); err != nil {
+	var hopErr error
+	if cfg.NextHop != "" {
+		if err := socks.CheckNextHop(cfg.NextHop); err != nil {
+			hopErr = cfg.Problem("next_hop", err.Error())
+		}
+	}
+	if err := allProblems(upErr, err, hopErr); err != nil {
 		return egressParts{}, err
 	}
 	targets := socks.EgressConfig{
-		Targets: rules, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg),
+		Targets: rules, NextHop: cfg.NextHop, Limits: clientLimits(cfg.Limits), ClientLimits: limitsByClient(cfg),
 		UDP:  socks.EgressUDP{Off: !cfg.UDP.Serve, Idle: cfg.UDP.Idle},
 		Bind: socks.EgressBind{On: cfg.Bind.Serve, Advertise: cfg.Bind.Advertise, Timeout: cfg.Bind.Timeout},
 	}
 	p := egressParts{upstream: up, targets: targets, admin: cfg.Admin, bench: cfg.Bench, trace: cfg.Trace}
 	// Making it without serving it is how it checks its settings.
 	u := p.upstream
-	u.Handle = func(context.Context, net.Conn, string) error { return nil }
+	u.Handle = func(context.Context, net.Conn, string, func(error)) {}
 	e, err := upstream.NewEgress(u)
 	if err != nil {
 		return egressParts{}, cfg.Problem("", err.Error())
@@ -54,12 +61,18 @@ type egressSide struct {
 	admin *admin.Server  // nil: off
 	bench *bench.Service // nil: off
 	trace *traceSide
+	page  *pageSide // nil: off
+	log   *slog.Logger
+	// reload reads the configuration again; nil until there is one to be read.
+	reload atomic.Pointer[func() (any, error)]
 }
 
 // openEgress opens the ports, so that one that is taken is known at once.
 func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
-	p.upstream.Logger, p.targets.Logger = log, log
 	e := &egressSide{}
+	e.page, log = newPageSide(p.admin, log)
+	e.log = log
+	p.upstream.Logger, p.targets.Logger = log, log
 	if p.bench {
 		e.bench = bench.NewService(log)
 		p.targets.Inside = map[string]func(context.Context) (net.Conn, error){bench.ServiceTarget: e.bench.Open}
@@ -72,7 +85,7 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 		return nil, err
 	}
 	p.upstream.Session = e.trace.of(p.upstream.Session)
-	p.upstream.Handle = e.socks.ServeConn
+	p.upstream.Handle = e.socks.Serve
 	if e.up, err = upstream.NewEgress(p.upstream); err != nil {
 		e.trace.close()
 		return nil, err
@@ -81,11 +94,21 @@ func openEgress(p egressParts, log *slog.Logger) (*egressSide, error) {
 		e.stop(ended())
 		return nil, &portError{"listen", err}
 	}
-	if e.admin, err = openAdmin(p.admin, admin.Config{Status: func() any { return sideStatus{e.up.Status(), e.socks.UDP()} }, Trace: e.trace.hub.Serve, Logger: log}); err != nil {
+	e.openPage(log)
+	if e.admin, err = openAdmin(p.admin, admin.Config{
+		Status: e.status, Page: e.page.handler(), Trace: e.trace.hub.Serve, Reload: e.readAgain, Drain: e.up.Drain,
+		Conns: func() any { return e.socks.Conns() }, EndConn: e.socks.EndConn, Token: p.upstream.Identity.AdminToken(),
+		Ready: e.canWork, Metrics: e.measures(log), Logger: log,
+	}); err != nil {
 		e.stop(ended())
 		return nil, err
 	}
 	return e, nil
+}
+
+// status is what the admin port tells.
+func (e *egressSide) status() any {
+	return sideStatus{e.up.Status(), e.socks.UDP(), sum(e.socks.Totals())}
 }
 
 // start returns the loops that serve.
@@ -104,6 +127,7 @@ func (e *egressSide) stop(ctx context.Context) {
 	if e.bench != nil {
 		_ = e.bench.Close() // nobody is left who uses it
 	}
+	e.page.close()
 	closeAdmin(ctx, e.admin)
 	e.trace.close()
 }

@@ -101,7 +101,7 @@ func unsetVariables() []variable {
 }
 
 func setVariables(e env, f envFlags) ([]variable, error) {
-	cfg, err := clientOrDefault(f.config)
+	cfg, err := clientOrDefault(e, f.config)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func initCmd(e env) *cobra.Command {
 	fl.StringVar(&f.dir, "dir", "", "folder for the keys and egress.yaml")
 	fl.StringSliceVar(&f.address, "address", nil, "HOST:PORT that clients dial, as seen from outside; several for several lines")
 	fl.StringSliceVar(&f.listen, "listen", nil, "address to listen on (default: the port of --address, on every address)")
-	fl.StringVar(&f.client, "client", "client", "name of the client to make a link for")
+	fl.StringVar(&f.client, "client", firstClient, "name of the client to make a link for")
 	fl.BoolVar(&f.force, "force", false, "replace keys and configuration that are there; every client must join again")
 	return c
 }
@@ -145,7 +145,7 @@ func initAdd(c *cobra.Command, e env, f initFlags) error {
 	if err := addClient(file, key); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.err, "Added %s to %s. A running egress knows him after a restart.\n", f.client, file)
+	fmt.Fprintf(e.err, "Added %s to %s. A running egress knows him after `mpsocks reload -c %s`.\n", f.client, file, quote(file))
 	return printLink(e, link)
 }
 

@@ -12,6 +12,10 @@ func TestLab(t *testing.T) {
 	t.Run("unequal paths", testLabUnequal)
 	t.Run("strangers and replies", testLabEdges)
 	t.Run("datagrams", testLabUDP)
+	t.Run("rules", testLabRules)
+	t.Run("roaming", testLabRoaming)
+	t.Run("outages", testLabOutages)
+	t.Run("portal and NAT", testLabNAT)
 }
 
 // testLabEqual has two paths bound by source, and most of what befalls paths.
@@ -57,4 +61,32 @@ func testLabEdges(t *testing.T) {
 	t.Run("crash", b.testCrash)
 	t.Run("drain of egress", b.testDrainEgress)
 	t.Run("drain of client", b.testDrainClient)
+}
+
+// testLabRoaming has paths that come and go, and what their owner wants of them.
+func testLabRoaming(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short runs equal paths only")
+	}
+	t.Parallel()
+	b := newBed(t, bedConfig{paths: []string{"20M/30ms", "20M/40ms"}, byInterface: true})
+	t.Run("limit", b.testRateLimit)
+	t.Run("overflow", b.testOverflow)
+	t.Run("walk", b.testWalk)
+	t.Run("flaps", b.testFlaps)
+	t.Run("end", b.testEnd)
+}
+
+// testLabOutages has nothing at all for a while, an egress that ends, and paths that are not to be trusted or have cost enough.
+func testLabOutages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short runs equal paths only")
+	}
+	t.Parallel()
+	b := newBed(t, bedConfig{paths: []string{"20M/30ms", "20M/40ms"}, byInterface: true})
+	t.Run("outages", b.testOutages)
+	t.Run("rewritten", b.testRewritten)
+	t.Run("restart", b.testRestart)
+	t.Run("cap", b.testCap)
+	t.Run("end", b.testEnd)
 }

@@ -55,8 +55,13 @@ func startProgram(t, owner *testing.T, ns *lab.Namespace, before []string, args 
 		t.Fatal(err)
 	}
 	words := slices.Concat(before, []string{self}, args)
-	p := &program{name: args[0], out: newWatched(), err: newWatched(), done: make(chan struct{})}
-	p.cmd = ns.Command(context.Background(), words[0], words[1:]...)
+	return launchProcess(t, owner, args[0], ns.Command(context.Background(), words[0], words[1:]...))
+}
+
+// launchProcess starts a command that executes this test binary, as the program.
+func launchProcess(t, owner *testing.T, name string, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{name: name, cmd: cmd, out: newWatched(), err: newWatched(), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), programEnv+"=1", "GOTRACEBACK=all")
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
 	if err := p.cmd.Start(); err != nil {

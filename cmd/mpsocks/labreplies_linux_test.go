@@ -3,15 +3,22 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// testReplies asks for targets that can be had, and for others. One that does
-// not answer takes longer: testStrangers has it.
+// testReplies asks for targets that can be had, and for others, each of which fails
+// for a reason of its own that is real. One that does not answer takes longer:
+// testStrangers has it. An egress that is not there is testCrash's.
 func (b *bed) testReplies(t *testing.T) {
+	for kind, network := range map[string]string{"unreachable": "10.97.1.0/24", "prohibit": "10.97.2.0/24", "blackhole": "10.97.3.0/24", "throw": "10.97.4.0/24"} {
+		if out, err := b.lab.Server().Command(t.Context(), "ip", "route", "add", kind, network).CombinedOutput(); err != nil {
+			t.Fatalf("ip route add %s: %v: %s", kind, err, out)
+		}
+	}
 	for _, tc := range []struct {
 		name, addr string
 		want       byte
@@ -24,8 +31,35 @@ func (b *bed) testReplies(t *testing.T) {
 		{"denied", "127.0.0.1:80", 2},
 		{"denied network", "192.168.1.1:80", 2},
 		{"metadata", "169.254.169.254:80", 2},
+		{"number that is no address", "2130706433:80", 4},
+		{"name server fails", "broken.lab:80", 4},
+		{"host unreachable", "10.97.1.1:80", 4},
+		{"prohibited on the way", "10.97.2.1:80", 2},
+		{"swallowed by a route", "10.97.3.1:80", 4},
+		{"network unreachable", "10.97.4.1:80", 3},
+		{"no port", labServer + ":0", 5},
 	} {
 		b.testReply(t, tc.name, tc.addr, tc.want)
+	}
+	for name, tc := range map[string]struct {
+		request string
+		want    byte
+	}{
+		"BIND that is not served": {"\x05\x02\x00\x01\x0a\x63\x00\x01\x00\x50", 7},
+		"command":                 {"\x05\x09\x00\x01\x0a\x63\x00\x01\x00\x50", 7},
+		"address type":            {"\x05\x01\x00\x02", 8},
+		"version":                 {"\x04\x01\x00\x01\x0a\x63\x00\x01\x00\x50", 1},
+		"IPv6 without IPv6":       {"\x05\x01\x00\x04\x26\x06\x47\x00\x47\x00\x00\x00\x00\x00\x00\x00\x00\x00\x11\x11\x00\x50", 3},
+	} {
+		c := b.dial(t, labSocks)
+		_ = c.SetDeadline(time.Now().Add(patience))
+		answer := make([]byte, 2+4)
+		_, werr := c.Write([]byte("\x05\x01\x00" + tc.request))
+		_, rerr := io.ReadFull(c, answer)
+		if err := errors.Join(werr, rerr); err != nil || answer[3] != tc.want {
+			t.Errorf("%s: reply %d, %v, want %d", name, answer[3], err, tc.want)
+		}
+		_ = c.Close()
 	}
 }
 

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mpsocks/mpsocks/bench/lab"
 	"github.com/mpsocks/mpsocks/configs"
 )
 
@@ -29,7 +31,10 @@ func (b *bed) testStrangers(t *testing.T) {
 	for _, say := range []string{"", "\x16", "\x05\x01\x00", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
 		wg.Go(func() { b.testHalfOpen(t, say) })
 	}
-	wg.Go(func() { b.testSilentTarget(t) }) // belongs elsewhere, but has the time here
+	wg.Go(func() { // belongs elsewhere, but has the time here
+		b.testSilentTarget(t)
+		b.testRoutingLoop(t) // has the client's end forward what comes
+	})
 	t.Run("garbage", b.testGarbage)
 	t.Run("other protocols", b.testOtherTLS)
 	t.Run("unknown client", func(t *testing.T) {
@@ -65,6 +70,23 @@ func (b *bed) testSilentTarget(t *testing.T) {
 		return
 	}
 	b.testReply(t, "no answer", "10.98.0.1:80", 4, 6)
+}
+
+// testRoutingLoop asks for a target whose packets two routers send to each other until their time to live is over. Systems differ in whether that ends an
+// attempt to connect or is only noted until the attempt's time is over; the program is told that the host is unreachable in either case.
+func (b *bed) testRoutingLoop(t *testing.T) {
+	dev := b.lab.Path(0).Name()
+	for n, via := range map[*lab.Namespace]string{b.lab.Server(): b.lab.Path(0).ClientAddr().String(), b.lab.Client(): b.lab.Path(0).ServerAddr().String()} {
+		if err := n.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }); err != nil {
+			t.Errorf("%s: %v", n.Name(), err)
+			return
+		}
+		if out, err := n.Command(t.Context(), "ip", "route", "add", "10.96.0.0/16", "via", via, "dev", dev, "onlink").CombinedOutput(); err != nil {
+			t.Errorf("%s: ip route: %v: %s", n.Name(), err, out)
+			return
+		}
+	}
+	b.testReply(t, "routing loop", "10.96.0.1:80", 4)
 }
 
 // stranger connects to the egress from path i, says something, and returns what

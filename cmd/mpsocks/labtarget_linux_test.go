@@ -24,6 +24,7 @@ import (
 
 // labTargetServer is the web server that the programs of a bed talk to.
 //
+//	GET /?id=ID&every=D  a piece of 16 KiB every D
 //	GET /?id=ID&size=N   the first N bytes of the stream; without size it ends after enough(ID)
 //	PUT /?id=ID          answers the hash of the body
 type labTargetServer struct {
@@ -102,7 +103,13 @@ func (s *labTargetServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.CopyN(w, newStream(), n)
 		return
 	}
-	if _, err := io.Copy(w, &until{newStream(), f.enough, r.Context().Done()}); err != nil {
+	from := newStream()
+	if every, err := time.ParseDuration(r.FormValue("every")); err == nil {
+		from = &pacedReader{from, time.NewTicker(every)}
+		_, _ = io.CopyBuffer(struct{ io.Writer }{flushed{w}}, &until{from, f.enough, r.Context().Done()}, make([]byte, pacedPiece))
+		return
+	}
+	if _, err := io.Copy(w, &until{from, f.enough, r.Context().Done()}); err != nil {
 		panic(http.ErrAbortHandler) // not a clean end
 	}
 }
@@ -119,6 +126,33 @@ func wanted(n int64) string {
 
 // newStream is what is sent: endless, the same each time, different everywhere.
 func newStream() io.Reader { return rand.NewChaCha8([32]byte{1}) }
+
+// pacedPiece is what a paced stream has at a time.
+const pacedPiece = 16 << 10
+
+// pacedReader has one piece at each tick.
+type pacedReader struct {
+	io.Reader
+	tick *time.Ticker
+}
+
+// Read implements io.Reader.
+func (p *pacedReader) Read(b []byte) (int, error) {
+	<-p.tick.C
+	return p.Reader.Read(b)
+}
+
+// flushed sends at once what is written.
+type flushed struct{ w http.ResponseWriter }
+
+// Write implements io.Writer.
+func (f flushed) Write(b []byte) (int, error) {
+	n, err := f.w.Write(b)
+	if err == nil {
+		err = http.NewResponseController(f.w).Flush()
+	}
+	return n, err
+}
 
 // until reads from a stream until told that it is enough, which is the end, or
 // that nobody wants it any more.
@@ -231,6 +265,8 @@ func answerName(query []byte) ([]byte, error) {
 	q := m.Questions[0]
 	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
 	switch {
+	case q.Name.String() == "broken.lab.":
+		m.RCode = dnsmessage.RCodeServerFailure
 	case q.Name.String() != labName+".":
 		m.RCode = dnsmessage.RCodeNameError
 	case q.Type == dnsmessage.TypeA:

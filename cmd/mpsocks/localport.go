@@ -51,8 +51,8 @@ func reachable(listen string) (netip.AddrPort, bool) {
 	return at, true
 }
 
-// What programs are to reach without the client: this machine and the networks round
-// it, which an egress could not reach as they are meant.
+// What programs are to reach without the client while there are no rules: this machine and the
+// networks round it, which an egress could not reach as they are meant.
 var (
 	pacRules    = []socks.PACRule{{Match: []string{"loopback", "linklocal", "private", "plain"}, Action: socks.PACDirect}}
 	directHosts = []string{"localhost", "127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "*.local"}
@@ -60,12 +60,19 @@ var (
 
 // pacFile is the file for a client that listens at the given addresses; empty if no
 // browser reaches it.
-func pacFile(listen []string, passwords bool) (string, error) {
+//
+// It follows the rules: what they send directly a browser takes directly. What they do not
+// mention is as without rules.
+func pacFile(listen []string, passwords bool, routes *socks.Routes) (string, error) {
 	at, err := localPort(listen)
 	if err != nil {
 		return "", nil
 	}
-	return socks.PAC(socks.PACConfig{Proxy: at.String(), Passwords: passwords, Rules: pacRules})
+	fallback := pacRules
+	if routes.DecidesAll() {
+		fallback = nil
+	}
+	return socks.PAC(socks.PACConfig{Proxy: at.String(), Passwords: passwords, Rules: append(routes.PACRules(), fallback...)})
 }
 
 // noProxy is directHosts as the variable no_proxy has it: a name stands for all below.

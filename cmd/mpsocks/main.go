@@ -9,7 +9,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,12 +18,15 @@ func main() {
 	benchPrepare(os.Args)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
 	// A log reader that goes away must not take the proxy with it: writing to
 	// a broken pipe is an error then, not the end.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(run(context.Background(), os.Args[1:], env{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, signals: signals, color: isTerminal(os.Stderr), name: os.Args[0],
-	}))
+	os.Exit(asService(os.Args[1:], env{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, signals: signals, again: again, color: isTerminal(os.Stderr), screen: isTerminal(os.Stdout), name: os.Args[0],
+		environ: os.Environ(),
+	}, signals))
 }
 
 // isTerminal says whether f is a screen that understands colours.

@@ -53,7 +53,7 @@ func sessionConfig(s configs.Session, u configs.UDP, memory int64) *mptcp.Config
 		congestion = ""
 	}
 	return &mptcp.Config{
-		Linger: s.Linger, Congestion: congestion, Scheduler: s.Scheduler,
+		Linger: s.Linger, Congestion: congestion, Scheduler: s.Scheduler, Establish: s.Establish, AllowV0: s.AllowV0,
 		Memory: min(total, sessionMemory), Budget: total,
 		RedundantDatagrams: u.Redundant,
 	}
@@ -61,28 +61,73 @@ func sessionConfig(s configs.Session, u configs.UDP, memory int64) *mptcp.Config
 
 // clientConfig maps the client's file to what reaches the egress.
 func clientConfig(c *configs.Client) (upstream.ClientConfig, error) {
-	id, err := loadIdentity(&c.Source, c.Identity)
+	foreign, err := foreignServer(c)
 	if err != nil {
 		return upstream.ClientConfig{}, err
+	}
+	var id upstream.Identity
+	if foreign == "" {
+		if id, err = loadIdentity(&c.Source, c.Identity); err != nil {
+			return upstream.ClientConfig{}, err
+		}
 	}
 	u := upstream.ClientConfig{
 		Egress:    c.Egress.Address,
 		EgressKey: upstream.PublicKey(c.Egress.Key),
+		PinFile:   c.Egress.Pin,
+		Instances: c.Egress.Instances,
 		Identity:  id,
 		Transport: c.Transport,
+		Mode:      c.Mode,
+		Usage:     c.Usage,
 		Session:   sessionConfig(c.Session, c.UDP.UDP, c.Memory),
+		Fallback:  c.Session.Fallback,
+	}
+	u.EgressName, u.Choose = c.Egress.Name, c.Egress.Choose
+	if u.Others, err = otherEgresses(c); err != nil {
+		return upstream.ClientConfig{}, err
 	}
 	for _, p := range c.Paths {
 		u.Paths = append(u.Paths, upstream.PathConfig{
 			Name: p.Name, Interface: p.Interface, Source: p.Source, Egress: p.Egress, Role: p.Role,
+			Cost: p.Cost, RateLimit: p.RateLimit, Cap: p.Cap, CapStart: p.CapStart,
 		})
+	}
+	if foreign != "" {
+		u.Plain, u.Egress = true, []string{foreign}
 	}
 	return u, nil
 }
 
+// otherEgresses maps egress.others.
+func otherEgresses(c *configs.Client) (all []upstream.AnotherEgress, err error) {
+	for i, o := range c.Egress.Others {
+		e := upstream.AnotherEgress{Name: o.Name, Egress: o.Address, EgressKey: upstream.PublicKey(o.Key), Instances: o.Instances}
+		if o.Identity != "" {
+			if e.Identity, err = upstream.LoadIdentity(o.Identity); err != nil {
+				return nil, c.Problem(fmt.Sprintf("egress.others[%d].identity", i), err.Error())
+			}
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// foreignServer is the HOST:PORT of the SOCKS5 server of others that stands in place of an egress; empty if none does.
+func foreignServer(c *configs.Client) (string, error) {
+	if c.Egress.Socks5 == "" {
+		return "", nil
+	}
+	address, err := socks.NextHopAddress(c.Egress.Socks5)
+	if err != nil {
+		return "", c.Problem("egress.socks5", err.Error())
+	}
+	return address, nil
+}
+
 // frontConfig maps the client's file to what programs connect to.
 func frontConfig(c *configs.Client) socks.FrontConfig {
-	f := socks.FrontConfig{Optimistic: c.Socks.Reply == "optimistic", AllowClients: c.Socks.AllowClients}
+	f := socks.FrontConfig{Optimistic: c.Socks.Reply == "optimistic", AllowClients: c.Socks.AllowClients, Upstream: c.Egress.Socks5}
 	f.UDP = socks.FrontUDP{Off: !c.UDP.Serve, Ports: c.UDP.Ports, Advertise: c.UDP.Advertise, Idle: c.UDP.Idle}
 	f.BindTimeout = maxBind
 	if c.Socks.Users != nil {
@@ -112,6 +157,7 @@ func egressConfig(e *configs.Egress) (upstream.EgressConfig, error) {
 		return upstream.EgressConfig{}, err
 	}
 	u := upstream.EgressConfig{Listen: e.Listen, QUIC: e.QUIC, Identity: id, Session: sessionConfig(e.Session, e.UDP, e.Memory)}
+	u.Session.Advertise = e.Advertise
 	for _, c := range e.Clients {
 		u.Clients = append(u.Clients, upstream.ClientKey{Name: c.Name, Key: upstream.PublicKey(c.Key)})
 	}

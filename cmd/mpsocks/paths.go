@@ -8,12 +8,15 @@ import (
 )
 
 func pathsCmd(e env) *cobra.Command {
-	var f askFlags
+	f := askFlags{environ: e.environ}
 	c := &cobra.Command{
-		Use:     "paths",
-		Short:   "Show every path with its state and the reason for it",
-		Example: "  mpsocks paths\n  mpsocks paths --json",
-		Args:    noArgs,
+		Use:   "paths",
+		Short: "Show every path with its state and the reason for it, and change what it is for",
+		Long: "paths shows every path with its state and the reason for it. enable, disable and set change a path of\n" +
+			"the client that runs with FILE, until it ends; they read the client's private key to prove that they may.",
+		Example: "  mpsocks paths\n  mpsocks paths --json\n" +
+			"  mpsocks paths disable phone -c client.yaml\n  mpsocks paths set phone role=backup -c client.yaml",
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			answer, err := f.fetch(c, "/paths")
 			if err != nil || f.json {
@@ -31,5 +34,6 @@ func pathsCmd(e env) *cobra.Command {
 		},
 	}
 	f.add(c)
-	return c
+	c.AddCommand(pathsEnableCmd(e, true), pathsEnableCmd(e, false), pathsSetCmd(e), pathsTokenCmd(e))
+	return withUsageArgs(c)
 }

@@ -12,7 +12,10 @@ type portError struct {
 	err error
 }
 
-func (e *portError) Error() string {
+func (e *portError) Error() string { return e.key + ": " + e.text() }
+
+// text is the error without the key.
+func (e *portError) text() string {
 	hint := ""
 	switch {
 	case errors.Is(e.err, errPortInUse):
@@ -22,7 +25,7 @@ func (e *portError) Error() string {
 	case errors.Is(e.err, syscall.EADDRNOTAVAIL):
 		hint = fmt.Sprintf(": this machine does not have that address; change %s", e.key)
 	}
-	return fmt.Sprintf("%s: %v%s", e.key, e.err, hint)
+	return e.err.Error() + hint
 }
 
 func (e *portError) Unwrap() error { return e.err }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +19,16 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	signals  <-chan os.Signal        // asks a running client or egress to stop
+	again    <-chan os.Signal        // asks it to read its configuration again; may be nil
 	color    bool                    // err is a terminal
+	screen   bool                    // and so is out
 	name     string                  // what the program was started as; empty: mpsocks
 	desktop  func() (desktop, error) // nil: that of this machine
+	environ  []string                // NAME=value, for settings
 }
+
+// input is the configuration of a program that is started with -c file.
+func (e env) input(file string) configs.Input { return configs.Input{File: file, Environ: e.environ} }
 
 // command is how to start the program again, in a shell.
 func (e env) command() string {
@@ -83,7 +90,7 @@ func newRoot(e env) *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE:          func(c *cobra.Command, _ []string) error { return brief(e) },
 	}
 	root.SetIn(e.in)
 	root.SetOut(e.out)
@@ -93,10 +100,47 @@ func newRoot(e env) *cobra.Command {
 	})
 	root.AddCommand(
 		clientCmd(e), egressCmd(e), demoCmd(e), initCmd(e), joinCmd(e),
-		checkCmd(e), statusCmd(e), pathsCmd(e), traceCmd(e), systemProxyCmd(e), envCmd(e), userCmd(e), benchCmd(e), versionCmd(e),
+		environmentTopic(e),
+		checkCmd(e), doctorCmd(e), ruleCmd(e), statusCmd(e), healthCmd(e), pathsCmd(e), topCmd(e), drainCmd(e), traceCmd(e), systemProxyCmd(e), reloadCmd(e), envCmd(e), userCmd(e), serviceCmd(e), manCmd(e), benchCmd(e), versionCmd(e),
 	)
-	root.Args = usageArgs(root.Args)
-	return withUsageArgs(root)
+	root.Args = knownVerb
+	withUsageArgs(root)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for name, example := range map[string]string{
+		"help": "  mpsocks help client", "completion": "  source <(mpsocks completion bash)", "completion bash": "  source <(mpsocks completion bash)",
+		"completion zsh":        "  mpsocks completion zsh > \"${fpath[1]}/_mpsocks\"",
+		"completion fish":       "  mpsocks completion fish | source",
+		"completion powershell": "  mpsocks completion powershell | Out-String | Invoke-Expression",
+	} {
+		if c, _, err := root.Find(strings.Fields(name)); err == nil && c != root {
+			c.Example = example
+		}
+	}
+	return root
+}
+
+// brief is what to do first, for those who type only the name.
+func brief(e env) error {
+	_, err := fmt.Fprintf(e.out, "mpsocks: a local SOCKS5 and HTTP proxy over all of your network paths at once\n\n"+
+		"  %[1]s demo                              try it on this machine\n"+
+		"  %[1]s init --dir D --address HOST:PORT  on the egress: make keys and a join link\n"+
+		"  %[1]s join LINK --dir D                 on the client: use the link\n"+
+		"  %[1]s doctor -c FILE                    find out why something does not work\n"+
+		"  %[1]s --help                            everything else\n", e.command())
+	return err
+}
+
+// knownVerb refuses a first word that is not a verb, with the one that it may be a slip of.
+func knownVerb(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = 2 // two letters changed, or a pair swapped
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("unknown command %q; did you mean %q? `%s --help` lists all", args[0], c.CommandPath()+" "+near[0], c.CommandPath())
+	}
+	return usagef("unknown command %q; `%s --help` lists all", args[0], c.CommandPath())
 }
 
 // withUsageArgs makes mistakes with positional arguments of the verbs below c usage
@@ -132,10 +176,27 @@ func configFlag(c *cobra.Command, to *string, usage string) {
 	_ = c.MarkFlagFilename("config", "yaml", "yml") // fails only for a flag that does not exist
 }
 
+// verbs are the words of a command behind the program's name.
+func verbs(c *cobra.Command) string {
+	_, rest, found := strings.Cut(c.CommandPath(), " ")
+	if !found {
+		return c.Name()
+	}
+	return rest
+}
+
+// needConfig says that there is neither a file nor a setting in the environment.
+func needConfig(c *cobra.Command, e env, file string) error {
+	if file == "" && !configs.HasSettings(e.environ) {
+		return usagef("%s needs --config, or settings in the environment (`mpsocks help environment`); see `%s --help`", verbs(c), c.CommandPath())
+	}
+	return nil
+}
+
 // need says that a flag without which nothing can be done was not given.
 func need(c *cobra.Command, flag, value string) error {
 	if value == "" {
-		return usagef("%s needs --%s; see `%s --help`", c.Name(), flag, c.CommandPath())
+		return usagef("%s needs --%s; see `%s --help`", verbs(c), flag, c.CommandPath())
 	}
 	return nil
 }

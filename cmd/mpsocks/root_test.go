@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func TestUsageMistakes(t *testing.T) {
@@ -38,14 +40,62 @@ func TestUsageMistakes(t *testing.T) {
 }
 
 func TestEveryCommandHasHelpAndExample(t *testing.T) {
-	root := newRoot(env{})
-	for _, c := range root.Commands() {
-		if c.Short == "" || c.Example == "" {
-			t.Errorf("%s has no short help or no example", c.Name())
+	walked := 0
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		walked++
+		if c.Hidden { // the program's own
+			return
+		}
+		if c.Short == "" || c.Example == "" || !strings.Contains(c.Example, "mpsocks") {
+			t.Errorf("%s has no short help, or no example", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
 		}
 	}
-	if got := mpsocks(t, ""); got.code != exitOK || !strings.Contains(got.out, "mpsocks demo") {
-		t.Errorf("mpsocks without a verb = %+v, want help", got)
+	walk(newRoot(env{}))
+	if walked < 30 {
+		t.Errorf("%d commands seen", walked)
+	}
+}
+
+// What people type first gets an answer that fits on any screen.
+func TestFirstSteps(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, exitOK, "mpsocks demo"},
+		{[]string{"cleint"}, exitUsage, `did you mean "mpsocks client"?`},
+		{[]string{"docter"}, exitUsage, `did you mean "mpsocks doctor"?`},
+		{[]string{"xyzzy"}, exitUsage, "`mpsocks --help` lists all"},
+		{[]string{"client", "-c", "nowhere.yaml"}, exitUsage, "nowhere.yaml: no such file; `mpsocks join` writes"},
+		{[]string{"client"}, exitUsage, "client needs --config"},
+	} {
+		got := mpsocks(t, "", tc.args...)
+		text := got.out + got.err
+		if got.code != tc.code || !strings.Contains(text, tc.want) || strings.Count(text, "\n") >= 10 {
+			t.Errorf("mpsocks %q = %d:\n%s\nwant %d, fewer than 10 lines, and %s", tc.args, got.code, text, tc.code, tc.want)
+		}
+	}
+}
+
+func TestMan(t *testing.T) {
+	dir := t.TempDir()
+	if got := mpsocks(t, "", "man", dir); got.code != exitOK {
+		t.Fatalf("man = %+v", got)
+	}
+	page := read(t, dir, "mpsocks-client.1")
+	for _, want := range []string{".SH EXAMPLE", ".SH OPTIONS", "system-proxy"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("mpsocks-client.1 has no %s", want)
+		}
+	}
+	again := t.TempDir()
+	if got := mpsocks(t, "", "man", again); got.code != exitOK || read(t, again, "mpsocks-client.1") != page {
+		t.Error("the same page again is another one")
 	}
 }
 

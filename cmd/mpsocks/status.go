@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +17,10 @@ import (
 
 // askFlags say which program is asked, and how its answer is shown.
 type askFlags struct {
-	config string
-	admin  string
-	json   bool
+	config  string
+	admin   string
+	json    bool
+	environ []string // which may say where the program listens
 }
 
 func (f *askFlags) add(c *cobra.Command) {
@@ -33,12 +37,15 @@ func (f *askFlags) addWho(c *cobra.Command) {
 // address is the admin port to ask.
 func (f *askFlags) address(c *cobra.Command) (string, error) {
 	if f.config == "" {
+		if listen := configs.SettingIn(f.environ, "admin.listen"); listen != "" && listen != "off" && !c.Flags().Changed("admin") {
+			return listen, nil
+		}
 		return f.admin, nil
 	}
 	if c.Flags().Changed("admin") {
 		return "", usagef("--config and --admin both say whom to ask; give one")
 	}
-	client, egress, err := configs.Load(f.config)
+	client, egress, err := configs.Input{File: f.config, Environ: f.environ}.Load()
 	if err != nil {
 		return "", err
 	}
@@ -74,26 +81,53 @@ func (f *askFlags) fetch(c *cobra.Command, path string) (json.RawMessage, error)
 }
 
 func statusCmd(e env) *cobra.Command {
-	var f askFlags
+	f := askFlags{environ: e.environ}
+	var watch bool
+	var every time.Duration
 	c := &cobra.Command{
-		Use:     "status",
-		Short:   "Show the session and the paths of the client or egress that runs here",
-		Example: "  mpsocks status\n  mpsocks status --json\n  mpsocks status -c /etc/mpsocks/egress.yaml",
+		Use:   "status",
+		Short: "Show the session and the paths of the client or egress that runs here",
+		Long: "status shows the session and the paths of the client or egress that runs here, or with --watch what becomes of\n" +
+			"them until Ctrl-C. DOWN and UP are rates of the last seconds, LOSS is of what this side sends, SHARE is of the\n" +
+			"last ten seconds; - is what is not known.",
+		Example: "  mpsocks status\n  mpsocks status --watch\n  mpsocks status --json\n  mpsocks status -c /etc/mpsocks/egress.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := f.fetch(c, "/status")
-			if err != nil || f.json {
-				return printJSON(e, answer, err)
+			show := func(w io.Writer) error { return f.show(c, w) }
+			if !watch {
+				return show(e.out)
 			}
-			var s statusView
-			if err := json.Unmarshal(answer, &s); err != nil {
-				return fmt.Errorf("read the status: %w", err)
+			if every < 100*time.Millisecond {
+				return usagef("--every: want 100ms or more")
 			}
-			return printStatus(e.out, s)
+			ctx, cancel := context.WithCancelCause(c.Context())
+			defer cancel(nil)
+			defer stopOn(e.signals, cancel)()
+			v := watching{every: every, screen: e.screen && !f.json, out: e.out}
+			return v.run(ctx, show)
 		},
 	}
 	f.add(c)
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again")
+	c.Flags().DurationVar(&every, "every", time.Second, "with --watch: how often")
 	return c
+}
+
+// show asks once and prints the answer.
+func (f *askFlags) show(c *cobra.Command, w io.Writer) error {
+	answer, err := f.fetch(c, "/status")
+	if err != nil {
+		return err
+	}
+	if f.json {
+		_, err = w.Write(answer)
+		return err
+	}
+	var s statusView
+	if err := json.Unmarshal(answer, &s); err != nil {
+		return fmt.Errorf("read the status: %w", err)
+	}
+	return printStatus(w, s)
 }
 
 // printJSON passes an answer on as it came.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 )
 
@@ -17,8 +18,49 @@ type statusView struct {
 		State, Reason, ID, Transport string
 		Streams                      int
 	}
-	Paths []pathView
-	UDP   udpView
+	Paths    []pathView
+	Egresses []egressView
+	UDP      udpView
+	Conns    *connTotals `json:"connections"`
+}
+
+// egressView is one of several egresses.
+type egressView struct {
+	Name, State, Reason, Chosen string
+
+	InUse   bool     `json:"in_use"`
+	RTT     *float64 `json:"rtt_ms"`
+	Streams int
+	Since   time.Time
+}
+
+// why is why new connections go there, or why it does not answer.
+func (e *egressView) why() string {
+	if e.InUse && e.State == "up" {
+		return "in use: " + dash(e.Chosen)
+	}
+	return dash(e.Reason)
+}
+
+// printEgresses writes one line an egress, if there are several.
+func printEgresses(w io.Writer, all []egressView, now time.Time) error {
+	if len(all) == 0 {
+		return nil
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "EGRESS\tSTATE\tRTT\tSTREAMS\tSINCE\tREASON")
+	for _, e := range all {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\n", dash(e.Name), dash(e.State), millis(e.RTT), e.Streams, age(e.Since, now), e.why())
+	}
+	fmt.Fprintln(tw)
+	return tw.Flush()
+}
+
+// connTotals counts connections since the start.
+type connTotals struct {
+	Open, Opened uint64
+	TX           uint64 `json:"tx_bytes"`
+	RX           uint64 `json:"rx_bytes"`
 }
 
 // udpView is what was done for UDP ASSOCIATE.
@@ -46,12 +88,30 @@ func (u udpView) String() string {
 
 // pathView is one path in that JSON.
 type pathView struct {
-	Client, Name, State, Reason, Local, Remote, Role string
+	Client, Name, State, Reason, Local, Remote, Role, Interface string
 
-	RTT   *float64 `json:"rtt_ms"`
-	TX    uint64   `json:"tx_bytes"`
-	RX    uint64   `json:"rx_bytes"`
-	Share *float64 `json:"share"`
+	RoleReason string   `json:"role_reason"`
+	RTT        *float64 `json:"rtt_ms"`
+	Loss       *float64 `json:"loss"`
+	TX         uint64   `json:"tx_bytes"`
+	RX         uint64   `json:"rx_bytes"`
+	TXRate     *float64 `json:"tx_rate"`
+	RXRate     *float64 `json:"rx_rate"`
+	Share      *float64 `json:"share"`
+
+	Cap   *capView
+	Since time.Time
+}
+
+// capView is what a path may carry in a month, and has, in bytes.
+type capView struct{ Limit, Used uint64 }
+
+// String says it in few letters.
+func (c *capView) String() string {
+	if c == nil || c.Limit == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f %% of %s", 100*float64(c.Used)/float64(c.Limit), bytesText(c.Limit))
 }
 
 // roleEgress is what an egress calls itself.
@@ -69,7 +129,13 @@ func printStatus(w io.Writer, s statusView) error {
 	if s.Session.Reason != "" {
 		fmt.Fprintf(w, "reason: %s\n", dash(s.Session.Reason))
 	}
+	if s.Conns != nil {
+		fmt.Fprintf(w, "open %d   of %d   down %s   up %s\n", s.Conns.Open, s.Conns.Opened, bytesText(s.Conns.RX), bytesText(s.Conns.TX))
+	}
 	fmt.Fprintln(w, s.UDP)
+	if err := printEgresses(w, s.Egresses, time.Now()); err != nil {
+		return err
+	}
 	return printPaths(w, s.Role, s.Paths)
 }
 
@@ -95,26 +161,45 @@ func printPaths(w io.Writer, role string, paths []pathView) error {
 	if role == roleEgress {
 		printClients(tw, paths)
 	} else {
-		printLines(tw, paths)
+		printLines(tw, paths, time.Now())
 	}
 	return tw.Flush()
 }
 
-// printLines writes a client's paths. Bytes are counted since its start, so they may be a path's that was gone for a while.
-func printLines(w io.Writer, paths []pathView) {
+// printLines writes a client's paths.
+func printLines(w io.Writer, paths []pathView, now time.Time) {
 	idle := true
 	for _, p := range paths {
 		idle = idle && (p.Share == nil || *p.Share == 0)
 	}
-	fmt.Fprintln(w, "PATH\tSTATE\tROLE\tLOCAL\tREMOTE\tRTT\tSENT (TOTAL)\tRECEIVED (TOTAL)\tSHARE (10 s)\tREASON")
+	fmt.Fprintln(w, "PATH\tIF\tLOCAL->REMOTE\tSTATE\tREASON\tROLE\tRTT\tLOSS\tDOWN\tUP\tSHARE\tCAP\tSINCE")
 	for _, p := range paths {
 		share := p.Share
 		if idle {
 			share = nil // of nothing
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(p.Name), dash(p.State), dash(p.Role),
-			dash(p.Local), dash(p.Remote), millis(p.RTT), bytesText(p.TX), bytesText(p.RX), percent(share), dash(p.Reason))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(p.Name), dash(p.Interface), p.ends(), dash(p.State), p.why(), dash(p.Role),
+			millis(p.RTT), percentFine(p.Loss), bits(p.RXRate), bits(p.TXRate), percent(share), p.Cap, age(p.Since, now))
 	}
+}
+
+// ends are the path's two addresses.
+func (p *pathView) ends() string {
+	if p.Local == "" && p.Remote == "" {
+		return "-"
+	}
+	return dash(p.Local) + "->" + dash(p.Remote)
+}
+
+// why is the reason of the state, and of the role if it is not the configured one.
+func (p *pathView) why() string {
+	if p.RoleReason == "" {
+		return dash(p.Reason)
+	}
+	if p.Reason == "" || p.Reason == p.RoleReason {
+		return dash(p.RoleReason)
+	}
+	return dash(p.Reason + "; " + p.RoleReason)
 }
 
 // printClients writes the connections of an egress's clients. What the client calls the path is not known there; where it comes from is.
@@ -170,4 +255,46 @@ func bytesText(n uint64) string {
 		v /= unit
 	}
 	return fmt.Sprintf("%.1f %cB", v, "kMGTP"[i])
+}
+
+// percentFine is percent for what is small.
+func percentFine(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", *v*100)
+}
+
+// bits is a rate of bytes per second as people know it of lines.
+func bits(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	r := *v * 8
+	switch {
+	case r < 1e3:
+		return fmt.Sprintf("%.0f bit/s", r)
+	case r < 1e6:
+		return fmt.Sprintf("%.0f kbit/s", r/1e3)
+	case r < 1e9:
+		return fmt.Sprintf("%.1f Mbit/s", r/1e6)
+	}
+	return fmt.Sprintf("%.2f Gbit/s", r/1e9)
+}
+
+// age is how long ago something was, in its two largest units.
+func age(since, now time.Time) string {
+	if since.IsZero() {
+		return "-"
+	}
+	d := max(now.Sub(since), 0).Truncate(time.Second)
+	switch {
+	case d < time.Minute:
+		return d.String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 }

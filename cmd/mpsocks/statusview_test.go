@@ -5,14 +5,16 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPrintStatus(t *testing.T) {
 	var s statusView
 	err := json.Unmarshal([]byte(`{"role":"client","session":{"state":"up","id":"3f2a91c0","transport":"mptcp","streams":3},
-		"paths":[{"name":"cable","state":"up","reason":"","local":"10.0.1.2:40000","remote":"10.0.1.1:8443","role":"primary",
-			"rtt_ms":30.4,"tx_bytes":999,"rx_bytes":12345678,"share":0.664},
-			{"name":"phone","state":"down","reason":"dial: \u001b[31mno\nroute","role":"backup"}]}`), &s)
+		"connections":{"open":2,"opened":7,"tx_bytes":999,"rx_bytes":12345678},
+		"paths":[{"name":"cable","interface":"eth0","state":"up","reason":"","local":"10.0.1.2:40000","remote":"10.0.1.1:8443","role":"primary",
+			"rtt_ms":30.4,"loss":0.0123,"tx_bytes":999,"rx_bytes":12345678,"tx_rate":100,"rx_rate":2500000,"share":0.664,"cap":{"limit":30000000000,"used":12345678901,"reset":"2026-12-05"}},
+			{"name":"phone","state":"down","reason":"dial: \u001b[31mno\nroute","role":"backup","role_reason":"role set by hand, configured is primary"}]}`), &s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,10 +24,11 @@ func TestPrintStatus(t *testing.T) {
 	}
 	want := strings.Join([]string{
 		"client   session up   id 3f2a91c0   transport mptcp   streams 3",
+		"open 2   of 7   down 12.3 MB   up 999 B",
 		"",
-		"PATH   STATE  ROLE     LOCAL           REMOTE         RTT    SENT (TOTAL)  RECEIVED (TOTAL)  SHARE (10 s)  REASON",
-		"cable  up     primary  10.0.1.2:40000  10.0.1.1:8443  30 ms  999 B         12.3 MB           66 %          -",
-		"phone  down   backup   -               -              -      0 B           0 B               -             dial:  [31mno route",
+		"PATH   IF    LOCAL->REMOTE                  STATE  REASON                                                        ROLE     RTT    LOSS   DOWN         UP         SHARE  CAP              SINCE",
+		"cable  eth0  10.0.1.2:40000->10.0.1.1:8443  up     -                                                             primary  30 ms  1.2 %  20.0 Mbit/s  800 bit/s  66 %   41 % of 30.0 GB  -",
+		"phone  -     -                              down   dial:  [31mno route; role set by hand, configured is primary  backup   -      -      -            -          -      -                -",
 		"",
 	}, "\n")
 	if got := b.String(); got != want {
@@ -35,19 +38,63 @@ func TestPrintStatus(t *testing.T) {
 
 func TestPrintDownAndIdle(t *testing.T) {
 	none := 0.0
-	s := statusView{Role: "client", Paths: []pathView{{Name: "cable", Share: &none}}}
+	s := statusView{Role: "client", Paths: []pathView{{Name: "cable", Share: &none, Since: time.Now().Add(-90 * time.Minute)}}}
 	s.Session.State, s.Session.Reason = "down", "no path answers"
 	want := strings.Join([]string{
 		"client   session down   id -   transport -   streams 0",
 		"reason: no path answers",
 		"",
-		"PATH   STATE  ROLE  LOCAL  REMOTE  RTT  SENT (TOTAL)  RECEIVED (TOTAL)  SHARE (10 s)  REASON",
-		"cable  -      -     -      -       -    0 B           0 B               -             -",
+		"PATH   IF  LOCAL->REMOTE  STATE  REASON  ROLE  RTT  LOSS  DOWN  UP  SHARE  CAP  SINCE",
+		"cable  -   -              -      -       -     -    -     -     -   -      -    1h30m",
 		"",
 	}, "\n")
 	var b bytes.Buffer
 	if err := printStatus(&b, s); err != nil || b.String() != want {
 		t.Errorf("printStatus, %v:\n%s\nwant\n%s", err, b.String(), want)
+	}
+}
+
+// Several egresses are a table of their own, with why one of them is in use.
+func TestPrintEgresses(t *testing.T) {
+	now, rtt := time.Unix(1e9, 0), 12.3
+	var b strings.Builder
+	all := []egressView{
+		{Name: "main", State: "down", Reason: "no path answers", Since: now.Add(-5 * time.Second)},
+		{Name: "spare", State: "up", InUse: true, Chosen: "main: no path answers", RTT: &rtt, Streams: 3, Since: now.Add(-time.Minute)},
+	}
+	if err := printEgresses(&b, all, now); err != nil {
+		t.Fatal(err)
+	}
+	want := "EGRESS  STATE  RTT    STREAMS  SINCE  REASON\n" +
+		"main    down   -      0        5s     no path answers\n" +
+		"spare   up     12 ms  3        1m0s   in use: main: no path answers\n\n"
+	if b.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestAge(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	for d, want := range map[time.Duration]string{
+		0: "0s", -time.Second: "0s", 59900 * time.Millisecond: "59s", 61 * time.Second: "1m1s", 3 * time.Hour: "3h0m", 49*time.Hour + 59*time.Minute: "2d1h",
+	} {
+		if got := age(now.Add(-d), now); got != want {
+			t.Errorf("age of %v = %s, want %s", d, got, want)
+		}
+	}
+	if got := age(time.Time{}, now); got != "-" {
+		t.Errorf("age of nothing = %s", got)
+	}
+}
+
+func TestBits(t *testing.T) {
+	for v, want := range map[float64]string{0: "0 bit/s", 100: "800 bit/s", 12500: "100 kbit/s", 1.25e6: "10.0 Mbit/s", 2.5e8: "2.00 Gbit/s"} {
+		if got := bits(&v); got != want {
+			t.Errorf("bits(%v) = %s, want %s", v, got, want)
+		}
+	}
+	if got := bits(nil); got != "-" {
+		t.Errorf("bits of nothing = %s", got)
 	}
 }
 
@@ -87,6 +134,20 @@ func TestPrintEgress(t *testing.T) {
 	b.Reset()
 	if err := printStatus(&b, statusView{Role: "egress"}); err != nil || !strings.HasSuffix(b.String(), "\n\nno client is connected\n") {
 		t.Errorf("printStatus of an egress without clients = %q, %v", b.String(), err)
+	}
+}
+
+func TestWhyIsSaidOnce(t *testing.T) {
+	for _, tt := range []struct{ reason, role, want string }{
+		{"", "", "-"},
+		{"role never", "", "role never"},
+		{"", "switched off by hand", "switched off by hand"},
+		{"switched off by hand", "switched off by hand", "switched off by hand"},
+		{"no answer", "mode handover: one path at a time", "no answer; mode handover: one path at a time"},
+	} {
+		if got := (&pathView{Reason: tt.reason, RoleReason: tt.role}).why(); got != tt.want {
+			t.Errorf("reasons %q and %q are shown as %q, want %q", tt.reason, tt.role, got, tt.want)
+		}
 	}
 }
 

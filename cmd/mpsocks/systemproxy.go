@@ -53,7 +53,7 @@ func systemProxyOnCmd(e env) *cobra.Command {
 }
 
 func runSystemProxyOn(ctx context.Context, e env, file, how string) error {
-	cfg, err := clientOrDefault(file)
+	cfg, err := clientOrDefault(e, file)
 	if err != nil {
 		return err
 	}
@@ -79,15 +79,9 @@ func runSystemProxyOn(ctx context.Context, e env, file, how string) error {
 	return err
 }
 
-// clientOrDefault reads a client's file, or is one that says nothing.
-func clientOrDefault(file string) (*configs.Client, error) {
-	if file != "" {
-		return configs.LoadClient(file)
-	}
-	return &configs.Client{
-		Socks: configs.Socks{Listen: []string{configs.DefaultSocksListen}},
-		Admin: configs.Admin{Listen: configs.DefaultClientAdmin},
-	}, nil
+// clientOrDefault reads where a client's ports are, or where they are by default.
+func clientOrDefault(e env, file string) (*configs.Client, error) {
+	return e.input(file).Ports()
 }
 
 // answerTime is how long a client of this machine may take to accept a connection.

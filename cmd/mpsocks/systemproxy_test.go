@@ -206,10 +206,10 @@ func TestLocalPort(t *testing.T) {
 			t.Errorf("localPort(%s) = %v, %v, want %s", tc.listen, got, err, tc.want)
 		}
 	}
-	if pac, err := pacFile([]string{"unix:/x"}, false); pac != "" || err != nil {
+	if pac, err := pacFile([]string{"unix:/x"}, false, nil); pac != "" || err != nil {
 		t.Errorf("a client without a port has the PAC file %q, %v", pac, err)
 	}
-	if pac, err := pacFile([]string{"127.0.0.1:1080"}, true); err != nil || !strings.Contains(pac, fmt.Sprintf("%q", "PROXY 127.0.0.1:1080")) {
+	if pac, err := pacFile([]string{"127.0.0.1:1080"}, true, nil); err != nil || !strings.Contains(pac, fmt.Sprintf("%q", "PROXY 127.0.0.1:1080")) {
 		t.Errorf("with passwords the PAC file is %s, %v", pac, err)
 	}
 }

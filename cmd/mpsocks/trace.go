@@ -22,7 +22,7 @@ type traceFlags struct {
 }
 
 func traceCmd(e env) *cobra.Command {
-	var f traceFlags
+	f := traceFlags{ask: askFlags{environ: e.environ}}
 	c := &cobra.Command{
 		Use:   "trace",
 		Short: "Show what the client or egress that runs here decides, as it happens",

@@ -21,7 +21,7 @@ func userCmd(e env) *cobra.Command {
 		Use:   "user",
 		Short: "Add, remove and list the users of the local port",
 		Long: "user changes socks.users in a client's file. Passwords are kept as bcrypt hashes. A client that\n" +
-			"runs knows of a change after a restart.",
+			"runs knows of a change after `mpsocks reload`.",
 		Example: "  mpsocks user add alice -c client.yaml\n  mpsocks user remove alice -c client.yaml\n  mpsocks user list -c client.yaml",
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -79,7 +79,7 @@ func runUserAdd(e env, file, name string) error {
 	if err := writeFile(file, text); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.err, "Added %s to %s. A running client knows after a restart.\n", name, file)
+	_, err = fmt.Fprintf(e.err, "Added %s to %s. A running client knows after `mpsocks reload -c %s`.\n", name, file, quote(file))
 	return err
 }
 
@@ -95,7 +95,11 @@ func hashPassword(password string) (string, error) {
 func askPassword(e env, name string) (string, error) {
 	f, ok := e.in.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return readLine(e.in)
+		password, err := readLine(e.in)
+		if errors.Is(err, io.EOF) || err == nil && password == "" {
+			return "", usagef("no password: type it, or pipe it in")
+		}
+		return password, err
 	}
 	ask := func(prompt string) (string, error) {
 		fmt.Fprint(e.err, prompt)
@@ -131,7 +135,7 @@ func runUserRemove(e env, file, name string) error {
 	if err := writeFile(file, text); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.err, "Removed %s from %s. A running client knows after a restart.\n", name, file)
+	_, err = fmt.Fprintf(e.err, "Removed %s from %s. A running client knows after `mpsocks reload -c %s`.\n", name, file, quote(file))
 	return err
 }
 

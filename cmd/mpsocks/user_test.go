@@ -84,3 +84,12 @@ func TestUserOfOpenPort(t *testing.T) {
 		t.Error("the last user of an open port was removed")
 	}
 }
+
+func TestUserAddWithoutAPassword(t *testing.T) {
+	client, _ := pairOfFiles(t, "127.0.0.1:8443")
+	for _, in := range []string{"", "\n"} {
+		if got := mpsocks(t, in, "user", "add", "alice", "-c", client); got.code != exitUsage || !strings.Contains(got.err, "no password: type it, or pipe it in") {
+			t.Errorf("user add of %q: %+v", in, got)
+		}
+	}
+}
