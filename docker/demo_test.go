@@ -1,0 +1,145 @@
+package docker
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// download is how much the test fetches: enough that what waits in buffers when a network
+// goes is a small part of it.
+const download = 200 << 20
+
+// TestDemo packs the images, starts the demo, and takes one of its two networks away in the
+// middle of a download. It needs an engine and nothing else, and is skipped without one.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds images")
+	}
+	compose := composeTool(t)
+	command(t, "make", "-C", "..", "docker")
+	t.Cleanup(func() { command(t, compose[0], append(compose[1:], "-f", "compose.demo.yaml", "down", "--volumes")...) })
+	command(t, compose[0], append(compose[1:], "-f", "compose.demo.yaml", "up", "-d")...)
+	began := time.Now()
+	for _, c := range []string{"mpsocks-egress", "mpsocks-client"} {
+		awaitHealth(t, c)
+	}
+	t.Logf("healthy %v after compose up had returned", time.Since(began).Round(100*time.Millisecond))
+
+	body := fetch(t, fmt.Sprintf("http://web:8080/bytes/%d", download))
+	defer body.Close()
+	got := sha256.New()
+	for lines := carried(t); lines["line1"] < 1<<20 || lines["line2"] < 1<<20; lines = carried(t) {
+		if n, err := io.CopyN(got, body, 8<<20); err != nil {
+			t.Fatalf("after %d bytes, with %v by lines: %v; want some by both of them", n, lines, err)
+		}
+	}
+	command(t, "docker", "network", "disconnect", "mpsocks-line1", "mpsocks-client")
+	if _, err := io.Copy(got, body); err != nil {
+		t.Fatalf("download after its network was disconnected: %v", err)
+	}
+	if want := pattern(download); string(got.Sum(nil)) != string(want.Sum(nil)) {
+		t.Errorf("sha256 of the download = %x, want %x", got.Sum(nil), want.Sum(nil))
+	}
+	command(t, "docker", "exec", "mpsocks-client", "/mpsocks", "health") // by the other line
+}
+
+// composeTool is how Compose is run here.
+func composeTool(t *testing.T) []string {
+	t.Helper()
+	if err := exec.Command("docker", "info").Run(); err != nil {
+		t.Skipf("no container engine: docker info: %v", err)
+	}
+	if exec.Command("docker", "compose", "version").Run() == nil {
+		return []string{"docker", "compose"}
+	}
+	if _, err := exec.LookPath("docker-compose"); err != nil {
+		t.Skip("no docker compose")
+	}
+	return []string{"docker-compose"}
+}
+
+// command runs a program that must succeed, and returns what it wrote.
+func command(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	var errs strings.Builder
+	c := exec.Command(name, args...)
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, errs.String())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// awaitHealth waits until the engine calls the container healthy, or unhealthy.
+func awaitHealth(t *testing.T, container string) {
+	t.Helper()
+	for {
+		switch state := command(t, "docker", "inspect", "-f", "{{.State.Status}} {{.State.Health.Status}}", container); state {
+		case "running healthy":
+			return
+		case "running starting":
+			time.Sleep(200 * time.Millisecond) // between questions to a program outside
+		default:
+			t.Fatalf("container %s is %s; its log:\n%s", container, state, command(t, "docker", "logs", container))
+		}
+	}
+}
+
+// fetch begins a download through the client's port.
+func fetch(t *testing.T, target string) io.ReadCloser {
+	t.Helper()
+	proxy := &url.URL{Scheme: "socks5h", User: url.UserPassword("demo", "demo"), Host: "127.0.0.1:1080"}
+	tr := &http.Transport{Proxy: http.ProxyURL(proxy)}
+	t.Cleanup(tr.CloseIdleConnections)
+	resp, err := (&http.Client{Transport: tr}).Get(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s", target, resp.Status)
+	}
+	return resp.Body
+}
+
+// carried is what each line has brought.
+func carried(t *testing.T) map[string]uint64 {
+	t.Helper()
+	var paths []struct {
+		Name string
+		RX   uint64 `json:"rx_bytes"`
+	}
+	text := command(t, "docker", "exec", "mpsocks-client", "/mpsocks", "paths", "--json")
+	if err := json.Unmarshal([]byte(text), &paths); err != nil {
+		t.Fatalf("paths --json: %v\n%s", err, text)
+	}
+	lines := make(map[string]uint64)
+	for _, p := range paths {
+		lines[p.Name] = p.RX
+	}
+	return lines
+}
+
+// pattern is the hash of what the web target sends: 64-bit numbers, counted up.
+func pattern(n int) hash.Hash {
+	h := sha256.New()
+	var b []byte
+	for i := range n / 8 {
+		if b = binary.LittleEndian.AppendUint64(b, uint64(i)); len(b) == 1<<16 {
+			h.Write(b)
+			b = b[:0]
+		}
+	}
+	h.Write(b)
+	return h
+}
