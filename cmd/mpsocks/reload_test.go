@@ -232,7 +232,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		client("{name: two, source: 127.0.0.2}", "{name: two, source: 127.0.0.2, role: backup}, {name: three, source: 127.0.0.3}")
 		s.reload(t, s.client, s.clientAgain, "socks.listen, socks.reply (optimistic -> default), paths")
 		said.wait(conns)
-		client("paths:", "paths: [{name: one, source: 127.0.0.4}]\npahts:")
+		client("\npaths:", "\npaths: [{name: one, source: 127.0.0.4}]\npahts:")
 		s.refuse(t, s.client, s.clientAgain, ":1: pahts: is not a known key")
 		client("{name: one, source: 127.0.0.1}", "{name: one, source: 127.0.0.5}")
 		s.reload(t, s.client, s.clientAgain, "paths")
