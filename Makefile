@@ -40,7 +40,7 @@ test: ## the whole suite
 clients: ## curl, browsers, ssh and others through the local port, as a table; Linux, root or user namespaces
 	MPSOCKS_TEST_CLIENTS=1 $(GO) test -count 1 -v -timeout 20m -run '^TestClients$$' ./cmd/mpsocks
 
-# The long simulations of the core have no second goroutine: -short leaves most of them to make test. bench/report has none at all.
+# The long simulations of the core have no second goroutine, and what only measures has nothing to race for: -short leaves both to make test. bench/report has no goroutine at all.
 race: ## the suite under the race detector
 	$(GO) test -race -short -timeout 15m $$($(GO) list $(PKG) | grep -v /bench/report)
 

@@ -54,6 +54,9 @@ func checkRuns(t *testing.T, dir string, transports ...string) *bench.Results {
 // One command measures every transport there is on emulated paths, and leaves
 // results and nothing else.
 func TestBenchLab(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute; TestBenchLabExtras runs the same code on less")
+	}
 	if err := lab.Available(); err != nil {
 		t.Skip(err)
 	}
@@ -100,6 +103,9 @@ func TestBenchLabExtras(t *testing.T) {
 
 // The same without any line.
 func TestBenchLoopback(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seven transports one after the other, twenty seconds under the race detector")
+	}
 	dir := filepath.Join(t.TempDir(), "out")
 	p := benchProgram(t, "loopback", "--workload", "ttfb", "--runs", "1", "--out", dir)
 	if <-p.done; p.code != exitOK {

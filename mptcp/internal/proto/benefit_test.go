@@ -12,6 +12,7 @@ import (
 // TestAggregationBenefit takes random pairs of paths and compares what an endless transfer gets with the best of the two and with their sum: 0 is as the
 // best path alone, 1 the sum, negative worse than not to aggregate.
 func TestAggregationBenefit(t *testing.T) {
+	loneGoroutine(t)
 	const cells = 60
 	rng := rand.New(rand.NewPCG(20, 26))
 	between := func(low, high float64) float64 { return low * math.Pow(high/low, rng.Float64()) }

@@ -363,6 +363,7 @@ func (sim *sim) datagramFlow(t *testing.T, n int, mbit float64, span time.Durati
 
 // The path in use falls silent in the middle of a flow of datagrams: a short gap, and none are lost if the other one can take them.
 func TestDatagramsPathLost(t *testing.T) {
+	loneGoroutine(t)
 	for _, tc := range []struct {
 		name  string
 		lines []line

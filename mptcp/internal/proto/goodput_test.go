@@ -74,9 +74,19 @@ var labLines = []struct {
 	{"S8 4x9.6k/600ms", []line{{0.0096, 600 * time.Millisecond}, {0.0096, 600 * time.Millisecond}, {0.0096, 600 * time.Millisecond}, {0.0096, 600 * time.Millisecond}}},
 }
 
+// loneGoroutine skips a long simulation with -short: figures of one goroutine, in which
+// the race detector, for which -short is there, has nothing to find.
+func loneGoroutine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a long simulation of one goroutine")
+	}
+}
+
 // TestGoodput measures what an endless transfer gets of what the paths carry, each way, between 3 s and 10 s after its start (twenty times that where
 // a path is very slow). What is missing is what records cost, and where records are single segments that is 4 %. Run with -v to see the figures.
 func TestGoodput(t *testing.T) {
+	loneGoroutine(t)
 	for _, tc := range labLines {
 		for _, up := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/up=%v", tc.name, up), func(t *testing.T) {
@@ -121,6 +131,7 @@ func goodputBetween(t *testing.T, lines []line, policy sched.Policy, up bool, fr
 
 // TestGoodputAfterChange measures what an endless transfer gets 5 s after its paths have changed, up to 15 s after.
 func TestGoodputAfterChange(t *testing.T) {
+	loneGoroutine(t)
 	lossy := func(w *wireConfig) { w.hiccup = 0.01 }
 	for _, tc := range []struct {
 		name   string
@@ -169,6 +180,7 @@ func TestGoodputAfterChange(t *testing.T) {
 
 // TestGoodputOfFlappingPaths has one path, or both, swallow everything for a while every two seconds.
 func TestGoodputOfFlappingPaths(t *testing.T) {
+	loneGoroutine(t)
 	for _, span := range []time.Duration{100 * ms, 400 * ms, 1000 * ms} {
 		for _, both := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v/both=%v", span, both), func(t *testing.T) {

@@ -345,6 +345,7 @@ func tiedGoodput(t *testing.T, up bool, sets ...PathSet) (got []float64) {
 
 // A stream gets what its paths carry, and shares them with others.
 func TestTiedGoodput(t *testing.T) {
+	loneGoroutine(t)
 	for _, up := range []bool{false, true} {
 		alone := tiedGoodput(t, up, only(1))
 		if alone[0] < 9 || alone[0] > 10 {

@@ -66,6 +66,7 @@ func (sim *sim) ask(t *testing.T, up, down int) time.Duration {
 
 // TestRequestsUnderLoad asks that a request beside an endless download is answered about as fast as alone.
 func TestRequestsUnderLoad(t *testing.T) {
+	loneGoroutine(t)
 	for _, tc := range labLines {
 		if tc.lines[0].mbit < 1 {
 			continue
@@ -125,6 +126,7 @@ func countCopies(n *int) trace.Recorder {
 
 // TestPathLost asks how long an endless download stands still when a path goes silent, and that it goes on at the rate of what is left.
 func TestPathLost(t *testing.T) {
+	loneGoroutine(t)
 	for _, tc := range labLines {
 		if len(tc.lines) < 2 || tc.lines[0].mbit < 1 {
 			continue

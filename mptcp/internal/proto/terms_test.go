@@ -137,6 +137,7 @@ func (p *simPeer) sentOn() map[int]float64 {
 // TestRateLimitHolds has endless transfers over two paths, one of them with a limit: that is used up and no more, whichever side sends; the other path
 // carries what it can.
 func TestRateLimitHolds(t *testing.T) {
+	loneGoroutine(t)
 	for _, mbit := range []float64{0.5, 1, 5, 15} {
 		for up, side := range []string{"down", "up"} {
 			t.Run(fmt.Sprintf("%v Mbit/s %s", mbit, side), func(t *testing.T) {
