@@ -28,6 +28,7 @@ type accounts struct {
 	unknown credential // takes the place of a user that does not exist
 	turn    chan struct{}
 	hashing *rate.Limiter
+	refused func(source netip.Addr, name string) // is told of each password that is not let in; nil: nobody is
 
 	mu        sync.Mutex        // guards what follows, held for no hash
 	proven    map[string]digest // the password a hash was last found to fit
@@ -119,6 +120,15 @@ var errAuth = errors.New("wrong user name or password")
 // is looked at costs the same whoever it is for; one that comes too soon, or that
 // was wrong a moment ago, is not looked at.
 func (a *accounts) verify(ctx context.Context, source netip.Addr, name, password string) error {
+	err := a.judge(ctx, source, name, password)
+	if errors.Is(err, errAuth) && a.refused != nil {
+		a.refused(source, name)
+	}
+	return err
+}
+
+// judge is verify without telling anybody.
+func (a *accounts) judge(ctx context.Context, source netip.Addr, name, password string) error {
 	g := &guess{source: source, name: a.digest(name), both: a.digest(name + "\x00" + password)}
 	if a.enter(g, name, password) {
 		return nil

@@ -25,7 +25,7 @@ var catalogue = []struct{ input, tests string }{
 	{"empty, longest and binary names and passwords", "TestBadHandshakes TestAccounts TestReadUserPass"},
 	{"password unasked, or before its turn", "TestBadHandshakes TestNegotiate"},
 	{"request of another version", "TestBadHandshakes"},
-	{"reserved byte set", "TestReservedByteIsIgnored"},
+	{"reserved byte set", "TestReservedByteIsCounted"},
 	{"unknown commands, BIND that is off", "TestBadHandshakes TestBindRefusals TestEgressCommands"},
 	{"unknown address types, and nothing behind them", "TestBadHandshakes"},
 	{"empty name", "TestBadHandshakes"},
@@ -43,9 +43,9 @@ var catalogue = []struct{ input, tests string }{
 	{"reset after some bytes, from either side", "TestBrokenOffAfterBytes TestJoinedResets internal/relay:TestOriginResets internal/relay:TestClientResets upstream:TestTransports"},
 	{"client that stops reading and goes on", "TestClientThatStopsReading internal/relay:TestStoppedReaderHoldsWriterBack"},
 	{"client that stops reading for ever", "TestClientThatStopsReading internal/relay:TestWriteStall"},
-	{"names that are not found, late, or of one family", "TestDial TestResolve TestResolveTimesOut TestCandidatesAlternate cmd/mpsocks:TestLab"},
-	{"refused", "TestDial TestReplyForErrno cmd/mpsocks:TestLab"},
-	{"unreachable, prohibited, swallowed on the way", "TestReplyForErrno cmd/mpsocks:TestLab"},
+	{"names that are not found, late, or of one family", "TestDial TestResolve TestResolveTimesOut TestCandidatesAlternate cmd/mpsocks:testReplies"},
+	{"refused, by the target or on the way", "TestDial TestReplyForErrno cmd/mpsocks:testReplies cmd/mpsocks:testRouters"},
+	{"unreachable, prohibited, swallowed, here or on the way", "TestReplyForErrno cmd/mpsocks:testReplies cmd/mpsocks:testRouters"},
 	{"routing loop", "cmd/mpsocks:testRoutingLoop"},
 	{"target that never answers", "TestSilentTarget cmd/mpsocks:testSilentTarget"},
 	{"denied by a rule, before it is looked up", "TestBadHandshakes TestEgressDeniesSpecialAddresses TestCheckName"},
@@ -106,7 +106,7 @@ type badHandshake struct {
 	answer string
 	status int // instead of the answer, for HTTP
 	leaves bool
-	denied bool // a rule is against it: that is logged
+	logged bool // a rule or a password is against it, which people want to know
 }
 
 const (
@@ -153,10 +153,10 @@ func badHandshakes() []badHandshake {
 		{name: "auth version 0", users: true, said: passGreeting + "\x00", answer: "\x05\x02\x01\x01"},
 		{name: "auth version 2", users: true, said: passGreeting + "\x02\x02me\x02pw", answer: "\x05\x02\x01\x01"},
 		{name: "auth version 5", users: true, said: passGreeting + "\x05\x02me\x02pw", answer: "\x05\x02\x01\x01"},
-		{name: "empty user and password", users: true, said: passGreeting + "\x01\x00\x00", answer: "\x05\x02\x01\x01"},
-		{name: "longest user and password", users: true, said: passGreeting + "\x01\xff" + strings.Repeat("u", 255) + "\xff" + strings.Repeat("p", 255), answer: "\x05\x02\x01\x01"},
-		{name: "user that is no text", users: true, said: passGreeting + "\x01\x02\xff\xfe\x02pw", answer: "\x05\x02\x01\x01"},
-		{name: "password with a NUL", users: true, said: passGreeting + "\x01\x02me\x03pw\x00", answer: "\x05\x02\x01\x01"},
+		{name: "empty user and password", users: true, said: passGreeting + "\x01\x00\x00", answer: "\x05\x02\x01\x01", logged: true},
+		{name: "longest user and password", users: true, said: passGreeting + "\x01\xff" + strings.Repeat("u", 255) + "\xff" + strings.Repeat("p", 255), answer: "\x05\x02\x01\x01", logged: true},
+		{name: "user that is no text", users: true, said: passGreeting + "\x01\x02\xff\xfe\x02pw", answer: "\x05\x02\x01\x01", logged: true},
+		{name: "password with a NUL", users: true, said: passGreeting + "\x01\x02me\x03pw\x00", answer: "\x05\x02\x01\x01", logged: true},
 		{name: "auth before the methods", users: true, said: "\x01\x02me\x02pw"},
 		{name: "auth although none was chosen", said: greeting + "\x01\x02me\x02pw", answer: chosen + "\x05\x01" + none},
 		{name: "request of version 4", said: greeting + "\x04\x01\x00\x01\x5d\xb8\xd8\x22\x00\x50", answer: chosen + "\x05\x01" + none},
@@ -202,11 +202,11 @@ func badHandshakes() []badHandshake {
 	} {
 		list = append(
 			list,
-			badHandshake{name: "address " + host, said: addressed(host), answer: refusal(ReplyNotAllowed), denied: true},
-			badHandshake{name: "address as a name " + host, said: named(host), answer: refusal(ReplyNotAllowed), denied: true},
+			badHandshake{name: "address " + host, said: addressed(host), answer: refusal(ReplyNotAllowed), logged: true},
+			badHandshake{name: "address as a name " + host, said: named(host), answer: refusal(ReplyNotAllowed), logged: true},
 		)
 	}
-	return append(list, badHandshake{name: "address with a zone", said: named("fe80::1%lo"), answer: refusal(ReplyNotAllowed), denied: true})
+	return append(list, badHandshake{name: "address with a zone", said: named("fe80::1%lo"), answer: refusal(ReplyNotAllowed), logged: true})
 }
 
 func TestBadHandshakes(t *testing.T) {
@@ -253,7 +253,7 @@ func (tt *badHandshake) run(s *site) {
 	if queries, dials := s.counts(); queries+dials > 0 {
 		s.t.Errorf("%d queries and %d connections to targets, want none", queries, dials)
 	}
-	if log := s.log.String(); (log != "") != tt.denied || strings.ContainsAny(log, "\x00\x1b\r\u202e") {
+	if log := s.log.String(); (log != "") != tt.logged || strings.ContainsAny(log, "\x00\x1b\r\u202e") {
 		s.t.Errorf("the log has %q", log)
 	}
 }
@@ -294,15 +294,27 @@ func TestResetHandshakes(t *testing.T) {
 	}
 }
 
-// A request whose every byte but the reserved one is right is served: that one has been anything for decades.
-func TestReservedByteIsIgnored(t *testing.T) {
+// A request whose every byte but the reserved one is right is served: that one has been anything for decades. It is counted.
+func TestReservedByteIsCounted(t *testing.T) {
 	onSite(t, FrontConfig{}, func(s *site) {
+		for i, reserved := range []string{"\x00", "\xff", "\x01"} {
+			c := s.client()
+			defer c.Close()
+			mustWrite(s.t, c, []byte(greeting+"\x05\x01"+reserved+"\x03\x0cgood.example\x00\x50"))
+			target := <-s.targets
+			defer target.Close()
+			wantRead(s.t, c, []byte("\x05\x00\x05\x00"))
+			if got := s.front.Totals(); got.Odd != uint64(i) || got.Opened != uint64(i+1) {
+				s.t.Errorf("after reserved byte %x: %d odd requests of %d, want %d of %d", reserved, got.Odd, got.Opened, i, i+1)
+			}
+		}
 		c := s.client()
 		defer c.Close()
-		mustWrite(s.t, c, []byte(greeting+"\x05\x01\xff\x03\x0cgood.example\x00\x50"))
-		target := <-s.targets
-		defer target.Close()
+		mustWrite(s.t, c, []byte(greeting+"\x05\xf0\x07\x03\x0cgood.example\x00\x00"))
 		wantRead(s.t, c, []byte("\x05\x00\x05\x00"))
+		if got := s.front.Totals(); got.Odd != 3 {
+			s.t.Errorf("after a look-up with a reserved byte: %d odd requests, want 3", got.Odd)
+		}
 	})
 }
 

@@ -88,6 +88,7 @@ type Front struct {
 	ledger  ledger
 	notes   logQuota // of refused targets
 	barred  logQuota // of clients that are not allowed
+	guesses logQuota // of passwords that do not fit
 
 	ctx    context.Context // of all tunnels; cancelled when a shutdown runs out of time
 	cancel context.CancelCauseFunc
@@ -122,7 +123,7 @@ func NewFront(cfg FrontConfig) (*Front, error) {
 	f.udp = &associations{cfg: cfg.UDP.withDefaults(), of: make(map[netip.Addr]int)}
 	// What can change is in policy alone.
 	f.cfg.Users, f.cfg.AllowClients, f.cfg.Optimistic = nil, nil, false
-	p, err := newPolicy(FrontChange{cfg.Users, cfg.AllowClients, cfg.Optimistic}, nil)
+	p, err := newPolicy(FrontChange{cfg.Users, cfg.AllowClients, cfg.Optimistic}, nil, f.noteGuess)
 	if err != nil {
 		return nil, err
 	}
@@ -278,6 +279,9 @@ func (f *Front) serve(c net.Conn, leave func()) {
 	to := req.target.String()
 	entered = f.ledger.enter(from, kindOf(req.command), to, func() { _ = relay.Reset(c) })
 	req.account = entered
+	if req.odd {
+		f.ledger.oddRequest("")
+	}
 	up, down, err := f.tunnel(s, req, d)
 	goesOn = true
 	req.finish(up, down, err, func(up, down int64, err error) {
@@ -310,6 +314,15 @@ func (f *Front) note(from, to string, err error) {
 	case errors.As(err, &settled) && settled.Remote && settled.Reply == ReplyNotAllowed:
 		f.notes.info(f.log, "target refused by the egress", "from", from, "to", to, "reason", settled.Reply.String())
 	}
+}
+
+// noteGuess tells of a password that was not let in. The password itself is never told: it may be one letter off the right one.
+func (f *Front) noteGuess(source netip.Addr, name string) {
+	from := "unix"
+	if source.IsValid() {
+		from = source.Unmap().String()
+	}
+	f.guesses.info(f.log, "password refused", "from", from, "user", name)
 }
 
 // recoverFrom keeps a defect in the service of one client from ending all others.

@@ -422,7 +422,8 @@ func TestServeSeveralListeners(t *testing.T) {
 
 func TestBruteForceIsSlow(t *testing.T) {
 	users := map[string]string{"me": "plain:pw"}
-	inFront(t, FrontConfig{Dial: noEgress, Users: users}, func(t *testing.T, _ *Front, connect func() net.Conn) {
+	var log syncBuffer
+	inFront(t, FrontConfig{Dial: noEgress, Users: users, Logger: textLogger(&log)}, func(t *testing.T, _ *Front, connect func() net.Conn) {
 		try := func(password string) (Reply, time.Duration) {
 			start := time.Now()
 			h := Handshake{Target: mustTarget(t, "a.b:1"), Username: "me", Password: password, Stepwise: true}
@@ -440,6 +441,16 @@ func TestBruteForceIsSlow(t *testing.T) {
 		time.Sleep(maxPenalty)
 		if reply, took := try("pw"); reply != ReplyGeneralFailure || took != 0 {
 			t.Errorf("the right password later on: %v after %v", reply, took)
+		}
+		text := log.String()
+		if told := strings.Count(text, `msg="password refused"`); told != 9 || strings.Count(text, "user=me") != told || strings.Contains(text, "wrong") {
+			t.Errorf("%d of 9 guesses are in the log, want all, with the user and without the password:\n%s", told, text)
+		}
+		for i := range 3 * quotaLines {
+			_, _ = try(fmt.Sprint("more", i))
+		}
+		if told := strings.Count(log.String(), `msg="password refused"`); told > 9+2*quotaLines || strings.Contains(log.String(), "more") {
+			t.Errorf("%d guesses are in the log, want few, without passwords:\n%s", told, log.String())
 		}
 	})
 }

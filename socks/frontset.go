@@ -29,8 +29,9 @@ type policy struct {
 }
 
 // newPolicy makes the policy that follows before, which may be nil. What it knows of
-// passwords and of those who guess at them is kept if the users are the same.
-func newPolicy(c FrontChange, before *policy) (*policy, error) {
+// passwords and of those who guess at them is kept if the users are the same. refused is
+// told of passwords that do not fit.
+func newPolicy(c FrontChange, before *policy, refused func(netip.Addr, string)) (*policy, error) {
 	p := &policy{
 		users: maps.Clone(c.Users), allow: slices.Clone(c.AllowClients), optimistic: c.Optimistic,
 		socks5: socks5Door{newNegotiator(noAuth{})},
@@ -45,6 +46,7 @@ func newPolicy(c FrontChange, before *policy) (*policy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("socks front: %w", err)
 		}
+		a.refused = refused
 		p.accounts = a
 	}
 	p.socks5 = socks5Door{newNegotiator(userPass{p.accounts})}
@@ -62,7 +64,7 @@ func (f *Front) Change(c FrontChange) error {
 	if f.closing {
 		return errors.New("socks front: is shut down")
 	}
-	p, err := newPolicy(c, f.policy.Load())
+	p, err := newPolicy(c, f.policy.Load(), f.noteGuess)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ type ConnTotals struct {
 	Up     uint64            `json:"tx_bytes"`
 	Down   uint64            `json:"rx_bytes"`
 	Failed map[string]uint64 `json:"failed,omitempty"` // of Opened, by why no connection came of them
+	// Odd are SOCKS5 requests that were served although their reserved byte was not 0: some program does not keep to RFC 1928.
+	Odd uint64 `json:"odd,omitempty"`
 }
 
 // ledger knows the connections that are open and counts those that were. Its zero value is empty. How many there are is bounded by who lets them in.
@@ -99,6 +101,13 @@ func (l *ledger) failed(client string, why Reply) {
 		s.Failed = make(map[string]uint64)
 	}
 	s.Failed[why.slug()]++
+}
+
+// oddRequest counts a request that was served although it is not quite as its protocol has it.
+func (l *ledger) oddRequest(client string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sumLocked(client).Odd++
 }
 
 // sumLocked returns the sums that a client's connections go to. mu is held.

@@ -28,6 +28,7 @@ type request struct {
 	answer  Target         // what a look-up has found, or what the egress has bound for BIND
 	account *account       // of what comes of it; nil before it is served
 	socket  bool           // at the egress: a socket to the target counts until the end
+	odd     bool           // its reserved byte is not 0, which RFC 1928 section 4 wants and nobody needs
 	told    bool           // what has refused it is in the log
 
 	relay func(done relayed) // what is left to be done; nil: nothing
@@ -122,7 +123,7 @@ func takeDown(_ context.Context, w io.Writer, r *socks5.Request) error {
 	if err != nil {
 		return err
 	}
-	s.request = &request{command: r.Command, early: append([]byte(nil), early...)}
+	s.request = &request{command: r.Command, early: append([]byte(nil), early...), odd: r.Reserved != 0}
 	switch r.Command {
 	case statute.CommandConnect:
 		s.request.target, s.targetErr = targetOf(r.RawDestAddr)

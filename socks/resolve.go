@@ -37,7 +37,7 @@ func (s *shakeConn) takeResolve(r peeker) error {
 	if err != nil {
 		return err
 	}
-	s.request = &request{command: req.Command, early: slices.Clone(early)}
+	s.request = &request{command: req.Command, early: slices.Clone(early), odd: req.Reserved != 0}
 	s.request.target, s.targetErr = hostOf(&req.DstAddr)
 	if s.targetErr == nil && req.Command == commandResolvePTR && !s.request.target.ip.IsValid() {
 		s.targetErr = &ReplyError{Reply: ReplyAddrTypeNotSupported, Err: errors.New("only an address has a name to look up")}

@@ -3,9 +3,11 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +36,7 @@ func (b *bed) testStrangers(t *testing.T) {
 	wg.Go(func() { // belongs elsewhere, but has the time here
 		b.testSilentTarget(t)
 		b.testRoutingLoop(t) // has the client's end forward what comes
+		b.testRouters(t)     // wants that
 	})
 	t.Run("garbage", b.testGarbage)
 	t.Run("other protocols", b.testOtherTLS)
@@ -87,6 +90,57 @@ func (b *bed) testRoutingLoop(t *testing.T) {
 		}
 	}
 	b.testReply(t, "routing loop", "10.96.0.1:80", 4)
+}
+
+// testRouters asks for targets that a router on the way, which is another host than the egress, refuses in each of the ways that routers have (RFC 1812
+// section 5.2.7.1, and what packet filters do).
+func (b *bed) testRouters(t *testing.T) {
+	run := func(n *lab.Namespace, command string) bool {
+		words := strings.Fields(command)
+		out, err := n.Command(t.Context(), words[0], words[1:]...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %s: %v: %s", n.Name(), command, err, out)
+		}
+		return err == nil
+	}
+	// A system says such things once a second to one host; the router here is to say them every time.
+	for name, v := range map[string]string{"icmp_ratelimit": "0", "conf/all/send_redirects": "0", "conf/" + b.lab.Path(0).Name() + "/send_redirects": "0"} {
+		if err := b.lab.Client().Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(v), 0) }); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+	if !run(b.lab.Server(), fmt.Sprintf("ip route add 10.95.0.0/16 via %s dev %s onlink", b.lab.Path(0).ClientAddr(), b.lab.Path(0).Name())) ||
+		!run(b.lab.Client(), "ip rule add pref 50 to 10.95.0.0/16 lookup main") { // in front of those of the paths
+		return
+	}
+	tests := []struct {
+		name, router string
+		want         []byte
+	}{
+		{"router: host unreachable", "ip route add unreachable 10.95.1.0/24", []byte{4}},
+		{"router: administratively prohibited", "ip route add prohibit 10.95.2.0/24", []byte{2, 4}},
+		{"router: network unreachable", "ip rule add pref 49 to 10.95.3.0/24 unreachable", []byte{3}},
+		{"filter: port unreachable", "iptables -A FORWARD -p tcp -d 10.95.4.0/24 -j REJECT --reject-with icmp-port-unreachable", []byte{5}},
+		{"filter: reset", "iptables -A FORWARD -p tcp -d 10.95.5.0/24 -j REJECT --reject-with tcp-reset", []byte{5}},
+	}
+	for i, tc := range tests {
+		name, _, _ := strings.Cut(tc.router, " ")
+		if _, err := exec.LookPath(name); err != nil {
+			t.Logf("%s: not tried: %v", tc.name, err)
+			continue
+		}
+		if i == 3 { // what is filtered would otherwise have nowhere to go
+			run(b.lab.Client(), fmt.Sprintf("ip route add 10.95.4.0/23 via %s dev %s onlink", b.lab.Path(0).ServerAddr(), b.lab.Path(0).Name()))
+		}
+		if run(b.lab.Client(), tc.router) {
+			start := time.Now()
+			b.testReply(t, tc.name, fmt.Sprintf("10.95.%d.1:80", i+1), tc.want...)
+			if took := time.Since(start); took >= 10*time.Second { // that of a target that says nothing
+				t.Errorf("%s: the reply took %v, want it when the router has spoken", tc.name, took)
+			}
+		}
+	}
 }
 
 // stranger connects to the egress from path i, says something, and returns what

@@ -98,7 +98,7 @@ func pathMetrics(p upstream.PathStatus) metrics.Path {
 func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 func connMetrics(t socks.ConnTotals) metrics.Conns {
-	return metrics.Conns{Open: t.Open, Opened: t.Opened, Up: t.Up, Down: t.Down, Failed: t.Failed}
+	return metrics.Conns{Open: t.Open, Opened: t.Opened, Up: t.Up, Down: t.Down, Failed: t.Failed, Odd: t.Odd}
 }
 
 // sum adds the totals of all clients.

@@ -93,6 +93,7 @@ type Conns struct {
 	Opened   uint64
 	Up, Down uint64
 	Failed   map[string]uint64
+	Odd      uint64 // SOCKS5 requests whose reserved byte was set; of a client
 }
 
 // UDP counts what was done for UDP ASSOCIATE.
@@ -189,6 +190,7 @@ func truth(b bool) float64 {
 
 func (w *writer) client(s Snapshot) {
 	w.put(sessionUp, truth(s.State == "up"), s.Transport)
+	w.put(oddRequests, float64(s.Conns.Odd))
 	for _, e := range s.Egresses {
 		w.put(egressUp, truth(e.Up), e.Name)
 		w.put(egressInUse, truth(e.InUse), e.Name)

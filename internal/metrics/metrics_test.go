@@ -34,7 +34,7 @@ func client() Snapshot {
 			{Name: "cable", State: "up", Role: "primary", RTT: 30 * time.Millisecond, MinRTT: 20 * time.Millisecond, Loss: number(0.01), Share: 0.75, Sent: 10, Received: 20, Cap: &Cap{100, 30}},
 			{Name: "phone", State: "standby", Role: "backup"},
 		},
-		Conns:     Conns{Open: 2, Opened: 5, Up: 7, Down: 8, Failed: map[string]uint64{"refused": 1}},
+		Conns:     Conns{Open: 2, Opened: 5, Up: 7, Down: 8, Failed: map[string]uint64{"refused": 1}, Odd: 6},
 		UDP:       UDP{Associations: 1, Up: 2, Down: 3, Dropped: map[string]uint64{"early": 4}},
 		Datagrams: map[string]uint64{"sent": 9},
 	}

@@ -44,6 +44,7 @@ var (
 
 // Of a client.
 var (
+	oddRequests   = counter("odd_requests_total", "SOCKS5 requests that were served although their reserved byte is not 0: a program does not keep to RFC 1928.")
 	sessionUp     = gauge("session_up", "1 while a path to the egress answers.", "transport")
 	egressUp      = gauge("upstream_up", "1 while that one of several egresses answers.", "egress")
 	egressInUse   = gauge("upstream_in_use", "1 for the one of several egresses that new streams go to.", "egress")
