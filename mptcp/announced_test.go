@@ -105,6 +105,42 @@ func TestDrain(t *testing.T) {
 		if s, err := Dial(ctx, w.cfg, w.all()...); err == nil {
 			t.Error("a new session while the listener drains")
 			_ = s.Close()
+		} else if !errors.Is(err, ErrPeerBusy) {
+			t.Errorf("a new session while the listener drains: %v, want %v", err, ErrPeerBusy)
+		}
+	})
+}
+
+// TestWaitGone: a session without paths may have them again, but not where nobody listens any more.
+func TestWaitGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dialled(t, nil, wan, wan)
+		gone := make(chan error, 1)
+		go func() { gone <- w.client.WaitGone(t.Context()) }()
+		wants := func(what string) {
+			t.Helper()
+			time.Sleep(10 * time.Second) // virtual
+			select {
+			case err := <-gone:
+				t.Fatalf("%s: WaitGone = %v", what, err)
+			default:
+			}
+		}
+		wants("both paths up")
+		w.shut(0)
+		w.paths[0].Reset()
+		wants("one path refused, the other up")
+		w.paths[1].Cut()
+		wants("one path refused, the other silent")
+		w.shut(1)
+		w.paths[1].Heal()
+		w.paths[1].Reset()
+		if err := <-gone; err != nil {
+			t.Errorf("nobody listens: WaitGone = %v", err)
+		}
+		w.client.Abort()
+		if err := w.client.WaitGone(t.Context()); !errors.Is(err, ErrSessionClosed) {
+			t.Errorf("WaitGone of a session that has ended = %v, want %v", err, ErrSessionClosed)
 		}
 	})
 }

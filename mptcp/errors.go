@@ -17,6 +17,8 @@ var (
 	ErrStreamLimit = proto.ErrStreamLimit
 	// ErrPeerLeaving: the peer is about to go and takes no more streams.
 	ErrPeerLeaving = proto.ErrPeerLeaving
+	// ErrPeerBusy: the peer takes no new sessions now. It is about to go, or has too much to do.
+	ErrPeerBusy = errors.New("the peer takes no new sessions now")
 	// ErrUnknownSession: the peer does not know the session a join was for; it has restarted, or has given the session up.
 	ErrUnknownSession = errors.New("the peer does not know the session")
 	// ErrLinger: no subflow could be had for as long as the session may live without.

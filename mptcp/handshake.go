@@ -66,6 +66,8 @@ func (sf *subflow) refusal(f *proto.Flow, err error, made bool) error {
 		return ErrUnknownSession
 	case f.Merged() && made: // an ordinary join will tell
 		return errLostRace
+	case reset.Reason == option.ReasonResources && !f.Joined():
+		return fmt.Errorf("%w: %w", ErrPeerBusy, err)
 	default:
 		return err
 	}

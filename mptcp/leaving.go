@@ -3,6 +3,8 @@ package mptcp
 import (
 	"context"
 	"errors"
+	"slices"
+	"syscall"
 	"time"
 )
 
@@ -39,6 +41,22 @@ func (s *Session) WaitDown(ctx context.Context, long time.Duration) error {
 			return nil
 		}
 	}
+}
+
+// WaitGone waits until the peer's process has ended, as far as that shows: no subflow is left, and where a path was dialled anew nobody listens. It fails with
+// ErrSessionClosed when the session has ended, or with ctx's error.
+func (s *Session) WaitGone(ctx context.Context) error {
+	return s.await(ctx, func() (bool, error) {
+		if s.ended {
+			return true, ErrSessionClosed
+		}
+		return s.peerGone(), nil
+	})
+}
+
+// peerGone reports whether nobody is where the peer was. mu is held.
+func (s *Session) peerGone() bool {
+	return len(s.subs) == 0 && slices.ContainsFunc(s.paths, func(p *path) bool { return errors.Is(p.err, syscall.ECONNREFUSED) })
 }
 
 // Drain has the listener refuse new sessions, and asks the peers of those that there are to open no more streams in them. Sessions go on, and can be

@@ -65,7 +65,7 @@ func (s *Session) wakeWaiters() {
 	}
 	was := s.wasUp
 	s.wasUp = s.upNow()
-	if s.ended || s.wasUp != was || s.core.NumStreams() == 0 || s.asking > 0 {
+	if s.ended || s.wasUp != was || s.core.NumStreams() == 0 || s.asking > 0 || s.peerGone() {
 		s.changed.Broadcast()
 	}
 }

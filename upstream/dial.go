@@ -66,8 +66,12 @@ func (d *pathDialer) dial(ctx context.Context) (*carrier, error) {
 	if err != nil {
 		return nil, err
 	}
+	connect := d.connect
+	if len(d.others) > 0 {
+		connect = d.connectBalanced
+	}
 	return race(ctx, len(targets), stagger, func(ctx context.Context, i int) (*carrier, error) {
-		return d.connect(ctx, &targets[i])
+		return connect(ctx, &targets[i])
 	}, (*carrier).abort)
 }
 
@@ -86,14 +90,28 @@ func (d *pathDialer) targets(ctx context.Context) ([]target, error) {
 // connect makes one connection and finds out whether the egress is behind it: a
 // captive portal accepts connections too.
 func (d *pathDialer) connect(ctx context.Context, t *target) (*carrier, error) {
-	start := time.Now()
-	tcp, err := within(ctx, handshakeTimeout, func(ctx context.Context) (*net.TCPConn, error) { return dialTCP(ctx, t, d.mptcp) })
+	tcp, rtt, err := d.stand(ctx, t)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %v: %w", t.addr, reason(err))
+		return nil, err
+	}
+	return d.secure(ctx, t, tcp, rtt)
+}
+
+// stand makes the TCP connection, which takes a round trip.
+func (d *pathDialer) stand(ctx context.Context, t *target) (tcp *net.TCPConn, rtt time.Duration, err error) {
+	start := time.Now()
+	tcp, err = within(ctx, handshakeTimeout, func(ctx context.Context) (*net.TCPConn, error) { return dialTCP(ctx, t, d.mptcp) })
+	if err != nil {
+		return nil, 0, fmt.Errorf("connect to %v: %w", t.addr, reason(err))
 	}
 	tune(tcp, d.lowat)
-	rtt := time.Since(start)
+	rtt = time.Since(start)
 	mptcp.Connected(ctx, rtt)
+	return tcp, rtt, nil
+}
+
+// secure does TLS's part. tcp is its own: without a carrier it is closed.
+func (d *pathDialer) secure(ctx context.Context, t *target, tcp *net.TCPConn, rtt time.Duration) (*carrier, error) {
 	limit := min(max(handshakeTimeout, handshakeTrips*rtt), handshakeTimeoutMost)
 	conn, err := within(ctx, limit, func(ctx context.Context) (*tls.Conn, error) { return clientHandshake(ctx, tcp, d.tls) })
 	if err != nil {
@@ -185,6 +203,8 @@ func reason(err error) error {
 		return fmt.Errorf("%w: %w", errSource, err)
 	case errors.Is(err, syscall.ENETUNREACH):
 		return ErrNoRoute
+	case errors.Is(err, errnoRefused):
+		return syscall.ECONNREFUSED
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -28,9 +29,11 @@ func (noRoute) Is(target error) bool { return target == syscall.ENETUNREACH }
 type attempts []error
 
 func (a attempts) Error() string {
-	texts := make([]string, len(a))
-	for i, err := range a {
-		texts[i] = err.Error()
+	var texts []string
+	for _, err := range a {
+		if text := err.Error(); !slices.Contains(texts, text) { // tries of one thing mostly fail alike
+			texts = append(texts, text)
+		}
 	}
 	return strings.Join(texts, "; ")
 }

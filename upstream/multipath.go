@@ -16,16 +16,10 @@ import (
 	"github.com/mpsocks/mpsocks/mptcp"
 )
 
-// Waits between attempts to make a session.
 const (
-	retryMin = 250 * time.Millisecond
-	retryMax = 5 * time.Second
 	// establishTime bounds one attempt: the slowest path's handshakes. Paths that
 	// do not even connect give up long before.
 	establishTime = 45 * time.Second
-	// provenAfter is how long a session must have lived for its end to be bad
-	// luck. One that ends sooner was refused.
-	provenAfter = 5 * time.Second
 	// flushTime is how long a session that is closed on purpose may take to
 	// deliver what its streams have been given.
 	flushTime = time.Second
@@ -121,15 +115,18 @@ func (m *multipath) look() (s *mptcp.Session, news <-chan struct{}, ended bool) 
 }
 
 func (m *multipath) run(ctx context.Context, changed <-chan struct{}) {
-	wait := time.Duration(0)
+	var pace pacing
 	for ctx.Err() == nil {
+		var wait time.Duration
 		s, err := m.establish(ctx, changed)
 		if err != nil {
-			wait = min(max(2*wait, retryMin), retryMax)
-			if begun, on := m.fallback.consider(ctx, err); on {
-				wait = m.retryFallback
-				if begun {
-					m.log.Warn("no session: falling back to transport tcp", "reason", err, "wait", wait)
+			var again bool // soon, because it may lead to another instance
+			if wait, again = pace.failed(err, len(m.cfg.Instances) > 0); !again {
+				if begun, on := m.fallback.consider(ctx, err); on {
+					wait = m.retryFallback
+					if begun {
+						m.log.Warn("no session: falling back to transport tcp", "reason", err, "wait", wait)
+					}
 				}
 			}
 			m.failed(ctx, err, wait)
@@ -140,13 +137,11 @@ func (m *multipath) run(ctx context.Context, changed <-chan struct{}) {
 			}
 			began := time.Now()
 			err = m.tend(ctx, s, changed)
-			if wait = 0; time.Since(began) < provenAfter {
-				wait = retryMin
-			}
+			wait = pace.ended(time.Since(began), m.isElsewhere(s))
 			m.publish(nil, err)
 		}
 		if !m.pause(ctx, wait, changed) {
-			wait = 0
+			pace.fresh()
 		}
 	}
 	m.fallback.end()
@@ -288,6 +283,8 @@ func peerBy(c net.Conn) string {
 func (m *multipath) tend(ctx context.Context, s *mptcp.Session, changed <-chan struct{}) error {
 	m.account(s.Stats().Paths...) // a new session counts anew
 	m.align(s)
+	gone, stop := m.watchGone(ctx, s)
+	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -302,6 +299,10 @@ func (m *multipath) tend(ctx context.Context, s *mptcp.Session, changed <-chan s
 				m.replace(ctx, s)
 				return errSilent
 			}
+		case <-gone:
+			m.log.Warn("session left", "session", s.ID(), "reason", errGone)
+			m.replace(ctx, s)
+			return errGone
 		case <-s.Done():
 			m.account(s.Stats().Paths...)
 			err := s.Err()
@@ -430,7 +431,7 @@ func (m *multipath) dialOn(ctx context.Context, p StreamPaths) (net.Conn, error)
 		if err == nil {
 			var st *mptcp.Stream
 			if st, err = s.OpenStreamOn(ctx, p); err == nil {
-				return watchOpening(st, p, m.openingWaits(s)...), nil
+				return watchOpening(st, p, m.openingLooks(s)...), nil
 			}
 		}
 		switch {

@@ -22,33 +22,42 @@ type opening struct {
 	given    atomic.Bool // up: the stream was reset
 }
 
-// watchOpening gives the stream up if after one of the waits the egress has not answered
-// on it and no path that it may take answers either.
-func watchOpening(st *mptcp.Stream, paths StreamPaths, waits ...time.Duration) *opening {
+// look is a time after the opening of a stream, and what to do then if the egress has not
+// answered on it and no path that it may take answers either.
+type look struct {
+	after  time.Duration
+	silent func() // nil: give the stream up
+}
+
+// watchOpening looks after the stream until the egress has answered on it.
+func watchOpening(st *mptcp.Stream, paths StreamPaths, looks ...look) *opening {
 	o := &opening{Stream: st, paths: paths}
-	o.lookAfter(0, waits)
+	o.lookAfter(0, looks)
 	return o
 }
 
-// lookAfter looks at the times that waits has, which are from the stream's opening; passed
-// is how much of them is over.
-func (o *opening) lookAfter(passed time.Duration, waits []time.Duration) {
-	t := time.AfterFunc(waits[0]-passed, func() {
-		if more := o.look(); more && len(waits) > 1 && o.watch.Load() != nil {
-			o.lookAfter(waits[0], waits[1:])
+// lookAfter takes the looks in turn; passed is how long ago the stream was opened.
+func (o *opening) lookAfter(passed time.Duration, looks []look) {
+	t := time.AfterFunc(looks[0].after-passed, func() {
+		if more := o.look(looks[0].silent); more && len(looks) > 1 && o.watch.Load() != nil {
+			o.lookAfter(looks[0].after, looks[1:])
 		}
 	})
 	o.watch.Store(t)
 }
 
-// look gives the stream up if nothing answers, and reports whether to look again.
-func (o *opening) look() (more bool) {
+// look acts if nothing answers, and reports whether to look again.
+func (o *opening) look(silent func()) (more bool) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // what is the case at this moment is all that is asked
 	if o.answered.Load() {
 		return false
 	}
 	if o.Session().WaitPaths(now, o.paths) == nil {
+		return true
+	}
+	if silent != nil {
+		silent()
 		return true
 	}
 	o.given.Store(true)

@@ -67,7 +67,7 @@ func open(t *testing.T, s *mptcp.Session) *opening {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := watchOpening(st, StreamPaths{}, defaultDialWait)
+	o := watchOpening(st, StreamPaths{}, look{after: defaultDialWait})
 	if _, err := o.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestOpeningLivesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		slow := watchOpening(silent, StreamPaths{}, defaultDialWait) // the egress cannot answer what it was not sent
+		slow := watchOpening(silent, StreamPaths{}, look{after: defaultDialWait}) // the egress cannot answer what it was not sent
 		time.Sleep(2 * defaultDialWait)
 		if _, err := slow.Write([]byte("hello")); err != nil {
 			t.Errorf("write on a stream of a session that is up: %v", err)

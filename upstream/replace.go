@@ -21,7 +21,34 @@ const (
 	confirmAfter = 1500 * time.Millisecond
 )
 
-var errSilent = errors.New("this egress does not answer; others may")
+var (
+	errSilent = errors.New("this egress does not answer; others may")
+	errGone   = errors.New("nobody listens where this egress was; others may")
+)
+
+// isElsewhere reports whether the session's egress is one of several behind a balancer, so that the next connection may lead to another of them. Several
+// egresses by addresses of their own are not this file's concern: each has a multipath of its own, and standIn.
+func (m *multipath) isElsewhere(s *mptcp.Session) bool { return m.standIn == nil && s.Elsewhere() }
+
+// watchGone returns a channel that tells that the process of the session's egress has ended, if
+// another one can take its place; stop ends the watch.
+func (m *multipath) watchGone(ctx context.Context, s *mptcp.Session) (gone <-chan struct{}, stop func()) {
+	if !m.isElsewhere(s) {
+		return nil, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	told, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		if s.WaitGone(ctx) == nil {
+			close(told)
+		}
+	}()
+	return told, func() {
+		cancel()
+		<-over
+	}
+}
 
 // retire lets the streams of a session end whose egress is about to go; new ones have
 // another session. It keeps the paths that it has. What they carry is not counted any more.
@@ -49,10 +76,21 @@ func (m *multipath) retire(ctx context.Context, s *mptcp.Session) {
 // awaitDeath returns when the session has ended, or its egress counts as dead.
 func (m *multipath) awaitDeath(ctx context.Context, s *mptcp.Session) {
 	for s.WaitDown(ctx, deadAfter) == nil {
-		if m.standIn == nil || s.Stats().State == stateClosed || m.standIn(ctx) {
+		if s.Stats().State == stateClosed || m.anotherAnswers(ctx, s) {
 			return
 		}
 	}
+}
+
+// anotherAnswers reports whether an egress other than that of s answers. If none does it is this machine that is cut off.
+func (m *multipath) anotherAnswers(ctx context.Context, s *mptcp.Session) bool {
+	if m.standIn != nil {
+		return m.standIn(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, assessEvery)
+	defer cancel()
+	next, _, _ := m.look()
+	return next != nil && next != s && next.Confirm(ctx, confirmAfter) == nil
 }
 
 // waitUp waits until the session's egress answers on the stream's paths. If others can take
@@ -80,14 +118,20 @@ func (m *multipath) waitUp(ctx context.Context, s *mptcp.Session, p mptcp.Stream
 	return mptcp.ErrPeerLeaving
 }
 
-// openingWaits are after what times an opening stream is given up if nothing answers. Where
+// openingLooks are after what times an opening stream is given up if nothing answers. Where
 // others can stand in, its program should come again soon: it opened it as the egress died.
-func (m *multipath) openingWaits(s *mptcp.Session) []time.Duration {
-	soon := 2 * patienceFor(s)
-	if m.standIn == nil && !s.Elsewhere() || soon >= m.cfg.DialWait {
-		return []time.Duration{m.cfg.DialWait}
+// Another session is on its way by then.
+func (m *multipath) openingLooks(s *mptcp.Session) []look {
+	patience, last := patienceFor(s), look{after: m.cfg.DialWait}
+	elsewhere := m.isElsewhere(s)
+	switch {
+	case m.standIn == nil && !elsewhere || 2*patience >= m.cfg.DialWait:
+		return []look{last}
+	case elsewhere:
+		return []look{{patience, func() { m.forsake(s) }}, {after: 2 * patience}, last}
+	default:
+		return []look{{after: 2 * patience}, last}
 	}
-	return []time.Duration{soon, m.cfg.DialWait}
 }
 
 // patienceFor is silentAfter, or two round trips of the nearest path where these are longer.

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -244,15 +243,15 @@ func TestSeveralEgresses(t *testing.T) {
 	awaitInUse(t, c, "a")
 
 	for i, end := range []struct {
-		what   string
-		signal syscall.Signal
-		next   string
-	}{{"killed", syscall.SIGKILL, "b"}, {"silent", stopSignal, "c"}} {
+		what string
+		end  func(*os.Process) error
+		next string
+	}{{"killed", (*os.Process).Kill, "b"}, {"silent", stop, "c"}} {
 		open := hold(t, c)
 		l := startLoad(c)
 		eventually(t, "connections under load", func() bool { return l.count() > 100 })
 		died := time.Now()
-		if err := all[i].Process.Signal(end.signal); err != nil {
+		if err := end.end(all[i].Process); err != nil {
 			t.Fatal(err)
 		}
 		awaitInUse(t, c, end.next)
@@ -383,7 +382,7 @@ func TestSeveralEgressesAllSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range all {
-		if err := p.Process.Signal(stopSignal); err != nil {
+		if err := stop(p.Process); err != nil {
 			t.Fatal(err)
 		}
 	}
