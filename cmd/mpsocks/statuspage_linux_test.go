@@ -202,7 +202,7 @@ func TestStatusPageLayout(t *testing.T) {
 		who := map[bool]string{true: "client", false: "egress"}[port == bed.admin]
 		b.visit("http://" + port + "/")
 		b.until("a chart is there", "document.querySelector('#down path.edge')?.getAttribute('d').split('L').length > 3 && document.querySelectorAll('#conns tr').length > 0")
-		for _, width := range []int{1280, 768, 390} {
+		for _, width := range []int{1240, 768, 390} {
 			for _, scheme := range []string{"light", "dark"} {
 				b.look(width, 900, scheme)
 				b.eval("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -216,6 +216,36 @@ func TestStatusPageLayout(t *testing.T) {
 			}
 		}
 	}
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
+	}
+}
+
+// A client of several egresses shows all of them, which is in use, and why.
+func TestStatusPageOfSeveralEgresses(t *testing.T) {
+	client, home, _ := twoEgresses(t)
+	in := launch(t, "client", "-c", client)
+	port := words(in.err.line(t, " ready "))["admin"]
+	b := openBrowser(t, 1280, 900, false)
+	b.visit("http://" + port + "/")
+	row := func(name string) string { return "document.querySelector('#egresses tr[data-key=" + name + "]')" }
+	b.until("both answer", row("home")+"?.innerText.includes('● up') && "+row("spare")+"?.innerText.includes('● up')")
+	b.until("the first is in use, with the reason", row("home")+".innerText.includes('→ yes') && /first/.test("+row("home")+".querySelector('.long').innerText)")
+	for _, width := range []int{1240, 390} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.look(width, 900, scheme)
+			b.eval("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+			if found := b.eval(audit); found != "" {
+				t.Errorf("%s at %d px:\n%s", scheme, width, found)
+			}
+			b.picture(fmt.Sprintf("egresses-%s-%d", scheme, width))
+		}
+	}
+	home.stop()
+	b.until("the other one is in use", row("spare")+".innerText.includes('→ yes') && !"+row("home")+".innerText.includes('→ yes')")
+	b.until("the first is down, with the reason", row("home")+".innerText.includes('■ down') && "+row("home")+".querySelector('.long').innerText.length > 3")
+	b.look(1240, 900, "light")
+	b.picture("egresses-failover")
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the page complains:\n%s", strings.Join(c, "\n"))
 	}

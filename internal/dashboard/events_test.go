@@ -36,6 +36,12 @@ func TestSentences(t *testing.T) {
 		{"Path phone is backup now, it was primary: role set by hand", func(l *slog.Logger) {
 			l.With("path", "phone").Info("path role", "role", "backup", "from", "primary", "reason", "role set by hand")
 		}},
+		{"Path cable to egress home does not work: no route", func(l *slog.Logger) {
+			l.With("egress", "home").Info("path down", "path", "cable", "reason", errors.New("no route"))
+		}},
+		{"New connections go to egress spare now, and no more to home: home: no answer", func(l *slog.Logger) {
+			l.Warn("another egress", "egress", "spare", "reason", "home: no answer", "from", "home")
+		}},
 		{"something new: path phone, g.n 7", func(l *slog.Logger) { l.With("path", "phone").WithGroup("g").Info("something new", "n", 7) }},
 		{"path down: session 3f", func(l *slog.Logger) { l.Info("path down", "session", "3f") }}, // not all that the sentence needs
 		{"alone", func(l *slog.Logger) { l.Error("alone") }},

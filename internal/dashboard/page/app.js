@@ -1,11 +1,11 @@
 // The status page: what the program sends once a second is put in its places.
 
 import { start } from './changes.js';
-import { ceiling, draw, key, peak } from './chart.js';
+import { ceiling, draw, key, peak, spanOf } from './chart.js';
 import { el, keyed, say } from './dom.js';
 import { bits, bytes, clock, or } from './format.js';
 import { History } from './history.js';
-import { addEvents, restarted, showConns } from './lists.js';
+import { addEvents, restarted, showConns, showEgresses } from './lists.js';
 import { showClients, showPaths, tonesOf } from './paths.js';
 
 const $ = (id) => document.getElementById(id);
@@ -69,9 +69,10 @@ function show() {
   const tones = tonesOf(seen);
   const drawn = seen.filter((n) => history.down.has(n) || names.includes(n));
   const end = history.times[history.times.length - 1] ?? now;
+  const span = spanOf(history.times, end);
   let top = 0;
   for (const n of drawn) top = Math.max(top, peak(history, 'down', [n]), peak(history, 'up', [n]));
-  const ctx = { history, tones, end, now, top: ceiling(top), idle: !s.paths.some((p) => p.share > 0), known: s.session.state !== 'unknown' };
+  const ctx = { history, tones, span, end, now, top: ceiling(top), idle: !s.paths.some((p) => p.share > 0), known: s.session.state !== 'unknown' };
 
   say($('role'), s.role);
   say($('version'), version);
@@ -79,6 +80,8 @@ function show() {
   document.title = `${headline(s)} – mpsocks`;
   say($('reason'), s.session.reason ?? '');
   showTotals(totals(s, rates));
+  say($('h-now'), `Last ${span.words}`);
+  showEgresses(s.egresses, now);
   say($('h-paths'), s.role === 'egress' ? 'Clients' : 'Paths');
   say($('who'), s.role === 'egress' ? 'Client' : 'Program');
   keyed($('legend'), drawn, (n) => n, (n) => el('li', {}, key(tones.get(n)), el('span', {}, n)), () => {});
@@ -86,8 +89,8 @@ function show() {
     const all = Object.values(rates).reduce((a, r) => (r ? (a ?? 0) + r[i] : a), null);
     const most = peak(history, way, drawn);
     say($(`${way}-now`), bits(all));
-    $(way).setAttribute('aria-label', `${way === 'down' ? 'Down' : 'Up'}, last five minutes: now ${bits(all)}, at most ${bits(most)}; ${drawn.map((n) => `${n} ${bits(rates[n]?.[i])}`).join(', ')}`);
-    draw($(way), history, { way, names: drawn, tones, top: ceiling(most), end });
+    $(way).setAttribute('aria-label', `${way === 'down' ? 'Down' : 'Up'}, last ${span.words}: now ${bits(all)}, at most ${bits(most)}; ${drawn.map((n) => `${n} ${bits(rates[n]?.[i])}`).join(', ')}`);
+    draw($(way), history, { way, names: drawn, tones, top: ceiling(most), span, end });
   }
   $('paths').classList.toggle('clients', s.role === 'egress');
   (s.role === 'egress' ? showClients : showPaths)($('paths'), things, ctx);
@@ -100,7 +103,7 @@ function unknown() {
   const blank = { state: '', reason: '', interface: '', local: '', remote: '', role: '', role_reason: '', rtt_ms: 0, min_rtt_ms: 0, loss: null, rx_bytes: null, tx_bytes: null, since: '', share: null };
   last = {
     ...last, rates: Object.fromEntries(Object.keys(last.rates).map((n) => [n, null])), conns: [],
-    status: { ...s, session: { state: 'unknown' }, connections: {}, udp: {}, paths: s.role === 'egress' ? [] : s.paths.map((p) => ({ ...p, ...blank, cap: null })) },
+    status: { ...s, session: { state: 'unknown' }, connections: {}, udp: {}, egresses: s.egresses?.map((e) => ({ name: e.name })), paths: s.role === 'egress' ? [] : s.paths.map((p) => ({ ...p, ...blank, cap: null })) },
   };
   show();
 }

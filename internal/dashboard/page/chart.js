@@ -1,9 +1,14 @@
-// Charts of rates over the last five minutes, as SVG.
+// Charts of rates over the last five minutes, or what is known of them, as SVG.
 
 import { bits } from './format.js';
 
 const ns = 'http://www.w3.org/2000/svg';
-const span = 300_000;
+// Before there are five minutes to be shown, those there are need not stand in a corner.
+const spans = [
+  { ms: 60_000, words: 'minute', ticks: [0, 15, 30, 45, 60].map((s) => [s * 1000, `${s} s`]) },
+  { ms: 120_000, words: 'two minutes', ticks: [0, 30, 60, 90, 120].map((s) => [s * 1000, `${s} s`]) },
+  { ms: 300_000, words: 'five minutes', ticks: [0, 1, 2, 3, 4, 5].map((m) => [m * 60_000, `${m} min`]) },
+];
 const gap = 2600; // samples that are further apart are not joined
 export const dashes = ['', '5 2', '2 2', '8 2 2 2', '3 3', '1.5 2'];
 
@@ -39,14 +44,20 @@ export function peak(history, way, names) {
   return most;
 }
 
+// spanOf is how far back charts go.
+export function spanOf(times, end) {
+  const known = times.length ? end - times[0] : 0;
+  return spans.find((s) => known <= s.ms) ?? spans[spans.length - 1];
+}
+
 // draw paints the series into element, one on the other; lines are drawn over them and not stacked.
-export function draw(element, history, { way, names, tones, top, line = null, end }) {
+export function draw(element, history, { way, names, tones, top, span, line = null, end }) {
   const w = Math.max(element.clientWidth, 120);
   const h = Math.max(element.clientHeight, 60);
   const left = 2;
   const right = w - 2;
   const bottom = h - 16;
-  const x = (t) => right - ((end - t) / span) * (right - left);
+  const x = (t) => right - ((end - t) / span.ms) * (right - left);
   const y = (v) => bottom - (Math.min(v, top) / top) * (bottom - 14);
   const out = [];
   for (let i = 0; i <= 2; i++) {
@@ -54,13 +65,13 @@ export function draw(element, history, { way, names, tones, top, line = null, en
     out.push(svg('line', { class: 'grid', x1: left, x2: right, y1: y(v), y2: y(v) }));
     if (i) out.push(text(left, y(v) - 3, bits(v)));
   }
-  for (let m = 0; m <= 5; m++) {
-    const at = x(end - m * 60_000);
-    const label = text(at, h - 3, m ? `${m} min` : 'now');
-    label.setAttribute('text-anchor', m === 0 ? 'end' : m === 5 ? 'start' : 'middle');
-    if (w >= 300 || m % 5 === 0 || m === 2) out.push(label);
+  for (const [i, [ago, words]] of span.ticks.entries()) {
+    const label = text(x(end - ago), h - 3, ago ? words : 'now');
+    const last = i === span.ticks.length - 1;
+    label.setAttribute('text-anchor', ago === 0 ? 'end' : last ? 'start' : 'middle');
+    if (w >= 300 || ago === 0 || last || i === 2) out.push(label);
   }
-  const runs = joined(history.times, end);
+  const runs = joined(history.times, end - span.ms);
   for (const [from, to] of silences(history.times, runs)) {
     out.push(svg('rect', { class: 'gone', x: x(from), width: Math.max(x(to) - x(from), 0), y: 14, height: bottom - 14 }));
   }
@@ -98,9 +109,9 @@ function text(x, y, words) {
 }
 
 // joined are the stretches of samples that follow each other and are to be seen, as indices.
-function joined(times, end) {
+function joined(times, first) {
   const runs = [];
-  let from = times.findIndex((t) => t >= end - span);
+  let from = times.findIndex((t) => t >= first);
   if (from < 0) return runs;
   for (let i = from + 1; i <= times.length; i++) {
     if (i === times.length || times[i] - times[i - 1] > gap) {

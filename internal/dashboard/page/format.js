@@ -44,3 +44,10 @@ export function clock(ms) {
 }
 
 export const or = (text) => text || dash;
+
+const signs = { up: '●', standby: '○', probing: '◐', new: '◐', cooldown: '◐', quarantine: '◐', suspect: '▲', down: '■' };
+const moods = { up: 'good', probing: 'warn', new: 'warn', cooldown: 'warn', quarantine: 'warn', suspect: 'warn', down: 'bad' };
+
+// stateOf is a state with its sign, so that it is not told by its colour alone.
+export const stateOf = (state) => (state ? `${signs[state] ?? '·'} ${state}` : dash);
+export const moodOf = (state) => moods[state] ?? '';

@@ -1,8 +1,8 @@
-// The table of connections and the list of events.
+// The tables of egresses and of connections, and the list of events.
 
 import { change } from './changes.js';
 import { el, keyed, say } from './dom.js';
-import { age, bits, bytes, clock, or } from './format.js';
+import { age, bits, bytes, clock, millis, moodOf, or, stateOf } from './format.js';
 
 const columns = [
   ['target', (c) => (c.kind === 'connect' || !c.kind ? or(c.target) : `${or(c.target)} (${c.kind})`)],
@@ -33,6 +33,18 @@ export function showConns(list, open, now) {
   say(document.getElementById('conns-count'), open == null ? '-' : open > list.length ? `${open}, the busiest ${list.length} of them` : String(open));
   table.hidden = !list.length;
   document.getElementById('conns-none').hidden = open == null || list.length > 0;
+}
+
+// showEgresses shows the egresses of a client that has several.
+export function showEgresses(list, now) {
+  document.getElementById('egresses-part').hidden = !list?.length;
+  keyed(document.getElementById('egresses'), list ?? [], (e) => e.name, () => el('tr', {}, el('th', { scope: 'row' }), el('td'), el('td'), el('td', { class: 'long' }), el('td', { class: 'n' }), el('td', { class: 'n' }), el('td', { class: 'n' })),
+    (tr, e) => {
+      const why = e.in_use && e.state === 'up' ? e.chosen : e.reason;
+      [e.name, stateOf(e.state), e.in_use ? '→ yes' : '-', or(why), millis(e.rtt_ms), String(e.streams ?? '-'), age(e.since, now)].forEach((t, i) => say(tr.children[i], t));
+      tr.children[1].className = moodOf(e.state);
+      tr.classList.toggle('used', Boolean(e.in_use));
+    });
 }
 
 const most = 200;

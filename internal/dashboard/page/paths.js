@@ -3,11 +3,9 @@
 import { change } from './changes.js';
 import { dashes, draw, key } from './chart.js';
 import { el, keyed, say } from './dom.js';
-import { age, bits, bytes, millis, or, percent } from './format.js';
+import { age, bits, bytes, millis, moodOf, or, percent, stateOf } from './format.js';
 
 const roles = ['primary', 'secondary', 'backup', 'never'];
-const signs = { up: '●', standby: '○', probing: '◐', new: '◐', cooldown: '◐', suspect: '▲', down: '■' };
-const moods = { up: 'good', standby: '', probing: 'warn', new: 'warn', cooldown: 'warn', suspect: 'warn', down: 'bad' };
 
 const rows = [
   ['Down', (p) => bits(p.rates?.[0])],
@@ -78,8 +76,8 @@ function acts(name) {
 
 function update(card, p, ctx) {
   const state = part(card, 'state');
-  say(state, p.state ? `${signs[p.state] ?? '·'} ${p.state}` : '-');
-  state.className = `state ${moods[p.state] ?? ''}`;
+  say(state, stateOf(p.state));
+  state.className = `state ${moodOf(p.state)}`;
   say(part(card, 'why'), [p.reason, p.role_reason].filter(Boolean).join('; ') || '-');
   say(part(card, 'Local → remote'), p.local || p.remote ? `${or(p.local)} → ${or(p.remote)}` : '-');
   for (const [name, of] of rows) if (of) say(part(card, name), of(p, ctx.now));
@@ -88,7 +86,7 @@ function update(card, p, ctx) {
   setMeter(card, 'Cap used', cap?.limit ? Math.min(cap.used / cap.limit, 1) : null, cap?.limit ? `${bytes(cap.used)} of ${bytes(cap.limit)}` : ctx.known ? 'no cap' : '-');
   const chart = part(card, 'chart');
   chart.setAttribute('aria-label', `${p.name}: down ${bits(p.rates?.[0])}, up ${bits(p.rates?.[1])} now`);
-  draw(chart, ctx.history, { way: 'down', names: [p.name], tones: ctx.tones, top: ctx.top, line: ctx.history.up.get(p.name), end: ctx.end });
+  draw(chart, ctx.history, { way: 'down', names: [p.name], tones: ctx.tones, top: ctx.top, span: ctx.span, line: ctx.history.up.get(p.name), end: ctx.end });
   const select = part(card, 'select');
   if (!select) return;
   if (!select.dataset.dirty && document.activeElement !== select) select.value = p.role;
@@ -107,6 +105,8 @@ export function showPaths(parent, paths, ctx) {
 
 // Clients of an egress: one card each, with the connections of its paths.
 
+const clientColumns = [['From'], ['State'], ['Role'], ['Round trip', 'n'], ['Received', 'n'], ['Sent', 'n']];
+
 function makeClient(c, tone) {
   const chart = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   chart.setAttribute('class', 'chart');
@@ -116,7 +116,7 @@ function makeClient(c, tone) {
     el('header', {}, key(tone), el('h3', {}, c.name), el('span', { class: 'state', 'data-of': 'state' })),
     chart, el('dl', { class: 'facts' }, fact('Down'), fact('Up')),
     el('div', { class: 'scroll', role: 'region', tabindex: 0, 'aria-label': `Paths of ${c.name}` }, el('table', {},
-      el('thead', {}, el('tr', {}, ...['From', 'State', 'Role', 'Round trip', 'Received', 'Sent'].map((t) => el('th', { scope: 'col' }, t)))),
+      el('thead', {}, el('tr', {}, ...clientColumns.map(([t, cls]) => el('th', { scope: 'col', class: cls }, t)))),
       el('tbody', { 'data-of': 'rows' }))));
 }
 
@@ -129,11 +129,11 @@ function updateClient(card, c, ctx) {
   say(part(card, 'Up'), bits(c.rates?.[1]));
   const chart = part(card, 'chart');
   chart.setAttribute('aria-label', `${c.name}: down ${bits(c.rates?.[0])}, up ${bits(c.rates?.[1])} now`);
-  draw(chart, ctx.history, { way: 'down', names: [c.name], tones: ctx.tones, top: ctx.top, line: ctx.history.up.get(c.name), end: ctx.end });
-  keyed(part(card, 'rows'), c.paths, (p) => `${p.name} ${p.remote}`, () => el('tr', {}, ...Array.from({ length: 6 }, () => el('td'))), (tr, p) => {
-    const texts = [or(p.remote), `${signs[p.state] ?? '·'} ${or(p.state)}`, or(p.role), millis(p.rtt_ms), bytes(p.rx_bytes), bytes(p.tx_bytes)];
+  draw(chart, ctx.history, { way: 'down', names: [c.name], tones: ctx.tones, top: ctx.top, span: ctx.span, line: ctx.history.up.get(c.name), end: ctx.end });
+  keyed(part(card, 'rows'), c.paths, (p) => `${p.name} ${p.remote}`, () => el('tr', {}, ...clientColumns.map(([, cls]) => el('td', { class: cls }))), (tr, p) => {
+    const texts = [or(p.remote), stateOf(p.state), or(p.role), millis(p.rtt_ms), bytes(p.rx_bytes), bytes(p.tx_bytes)];
     texts.forEach((t, i) => say(tr.children[i], t));
-    tr.children[1].className = moods[p.state] ?? '';
+    tr.children[1].className = moodOf(p.state);
     tr.children[1].title = or(p.reason);
   });
 }
