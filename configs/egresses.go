@@ -20,6 +20,17 @@ type EgressRef struct {
 	Others    []OtherEgress // in the order in which they are preferred
 }
 
+// All returns each of the egresses, all of which have a name. That of the first says nothing of Verify, Pin and Socks5.
+func (e EgressRef) All() []OtherEgress {
+	all := append([]OtherEgress{{Name: e.Name, Address: e.Address, Key: e.Key, Instances: e.Instances}}, e.Others...)
+	for i := range all {
+		if o := &all[i]; o.Name == "" && len(o.Address) > 0 {
+			o.Name = o.Address[0]
+		}
+	}
+	return all
+}
+
 // OtherEgress is one that can take the place of the first.
 type OtherEgress struct {
 	Name      string

@@ -74,17 +74,9 @@ func newSeveral(cfg *ClientConfig) (*several, error) {
 	if cfg.Transport == TransportMPTCP {
 		t.lead = silentAfter
 	}
-	all := append([]AnotherEgress{{cfg.EgressName, cfg.Egress, cfg.EgressKey, cfg.Instances, cfg.Identity}}, cfg.Others...)
 	var names []string
-	for i, e := range all {
-		w := &way{name: e.name(), cfg: *cfg, changed: make(chan struct{}, 1)}
-		w.cfg.Others, w.cfg.Egress, w.cfg.EgressKey, w.cfg.Instances = nil, e.Egress, e.EgressKey, e.Instances
-		if i > 0 {
-			w.cfg.pin = newPin(e.EgressKey)
-		}
-		if !e.Identity.IsZero() {
-			w.cfg.Identity = e.Identity
-		}
+	for i, one := range cfg.Each() {
+		w := &way{name: one.EgressName, cfg: one, changed: make(chan struct{}, 1)}
 		w.cfg.Logger = cfg.Logger.With("egress", w.name)
 		w.cfg.account = w.carried.count
 		w.cfg.Fallback = FallbackNone // what an egress without sessions does not carry, the next one does
@@ -106,6 +98,22 @@ func newSeveral(cfg *ClientConfig) (*several, error) {
 	}
 	t.choice = newChoice(cfg.Choose, names, time.Now())
 	return t, nil
+}
+
+// Each returns the configuration of a client of each of the egresses alone, all of which have a name.
+func (cfg ClientConfig) Each() (all []ClientConfig) {
+	for i, e := range append([]AnotherEgress{{cfg.EgressName, cfg.Egress, cfg.EgressKey, cfg.Instances, cfg.Identity}}, cfg.Others...) {
+		one := cfg
+		one.Others, one.EgressName, one.Egress, one.EgressKey, one.Instances = nil, e.name(), e.Egress, e.EgressKey, e.Instances
+		if i > 0 {
+			one.pin = newPin(e.EgressKey)
+		}
+		if !e.Identity.IsZero() {
+			one.Identity = e.Identity
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func (e AnotherEgress) name() string {
@@ -414,7 +422,7 @@ func (t *several) status() Status {
 	for i, x := range t.choice.list {
 		e := EgressStatus{Name: x.name, State: stateDown, Reason: x.reason, InUse: i == t.choice.current, RTTms: milliseconds(x.rtt), Streams: all[i].Session.Streams, Since: x.since}
 		if x.up {
-			e.State = stateUp
+			e.State, e.Reason = stateUp, ""
 		}
 		if e.InUse {
 			e.Chosen = t.choice.why

@@ -183,6 +183,23 @@ func TestBenchLive(t *testing.T) {
 	checkPage(t, dir, "real lines")
 }
 
+// Of several egresses each is measured that takes part; that one does not is said.
+func TestBenchLiveOfSeveral(t *testing.T) {
+	client, _, _ := twoEgresses(t, "bench: true\n", "")
+	dir := filepath.Join(t.TempDir(), "out")
+	p := benchProgram(t, "live", "-c", client, "--transport", "mptcp,tcp", "--workload", "ttfb", "--runs", "1", "--out", dir)
+	if <-p.done; p.code != exitOK {
+		t.Fatalf("bench live ended with %d:\n%s", p.code, p.err)
+	}
+	if res := checkRuns(t, dir, "mptcp", "tcp"); !res.Complete || len(res.Scenes) != 1 || res.Scenes[0].Name != "live home" {
+		t.Errorf("results = %+v", res)
+	}
+	if text := p.err.String(); !strings.Contains(text, "spare") || !strings.Contains(text, "bench: true") {
+		t.Errorf("nothing is said of the one that does not take part:\n%s", text)
+	}
+	checkPage(t, dir, "to home")
+}
+
 // Without a bench service bench live says what is missing.
 func TestBenchLiveWithoutService(t *testing.T) {
 	client, egress := testFiles(t)

@@ -25,8 +25,8 @@ func benchLiveCmd(e env) *cobra.Command {
 		Use:   "live -c FILE",
 		Short: "Measure on your own lines, against your egress",
 		Long: "live measures every path alone, all together, and the other transports, with the client's own\n" +
-			"configuration. The egress needs `bench: true` (and `quic: true` for the quics). It moves data at\n" +
-			"full speed, about half a minute for each transport and repetition: mind lines that cost by the\n" +
+			"configuration; with several egresses to each of them that answers. An egress needs `bench: true` (and `quic: true` for the quics). It moves data at\n" +
+			"full speed, about half a minute for each egress, transport and repetition: mind lines that cost by the\n" +
 			"byte. Other traffic, and another client on the same lines, would be measured too: stop them.",
 		Example: "  mpsocks bench live -c client.yaml --out mylines\n" +
 			"  mpsocks bench live -c client.yaml --transport mptcp,tcp --workload download,ttfb --runs 5",
@@ -62,7 +62,7 @@ func runBenchLive(ctx context.Context, e env, f benchFlags, file string) error {
 	if f.workloads == nil {
 		f.workloads = liveWorkloads
 	}
-	l := &liveLines{cfg: cfg, self: self}
+	l := newLiveLines(cfg, self)
 	var all []bench.Transport
 	for _, t := range benchTitles {
 		all = append(all, l.transport(t.name, t.title))
@@ -74,21 +74,49 @@ func runBenchLive(ctx context.Context, e env, f benchFlags, file string) error {
 	if err != nil {
 		return err
 	}
-	scene, err := l.discover(ctx, r)
+	scenes, err := l.discover(ctx, e, r)
 	if err != nil {
 		return err
 	}
 	single := l.transport("tcp", "")
-	r.Mode, r.Single, r.Scenarios = bench.ModeLive, &single, []*bench.Scenario{scene}
-	r.Site = func(*bench.Scenario, int) (bench.Site, error) { return &liveSite{scene: scene}, nil }
+	r.Mode, r.Single, r.Scenarios = bench.ModeLive, &single, scenes
+	r.Site = func(s *bench.Scenario, _ int) (bench.Site, error) { return &liveSite{scene: s}, nil }
 	return runBench(ctx, e, f, r)
 }
 
-// liveLines are the lines of a client's configuration.
+// liveLines are the lines of a client's configuration, to each of its egresses.
 type liveLines struct {
-	cfg   *configs.Client
-	self  string
-	paths []configs.Path
+	self string
+	ways []*liveWay
+}
+
+// liveWay is the lines to one egress: one scenario.
+type liveWay struct {
+	cfg    *configs.Client
+	egress configs.OtherEgress
+	name   string // of the scenario
+	paths  []configs.Path
+}
+
+func newLiveLines(cfg *configs.Client, self string) *liveLines {
+	l := &liveLines{self: self}
+	all := cfg.Egress.All()
+	for _, e := range all {
+		w := &liveWay{cfg: cfg, egress: e, name: "live", paths: cfg.Paths}
+		if e.Identity == "" {
+			w.egress.Identity = cfg.Identity
+		}
+		if len(all) > 1 {
+			w.name = "live " + e.Name
+		}
+		l.ways = append(l.ways, w)
+	}
+	return l
+}
+
+// way is the one that the scenario is about.
+func (l *liveLines) way(s *bench.Scenario) *liveWay {
+	return l.ways[slices.IndexFunc(l.ways, func(w *liveWay) bool { return w.name == s.Name })] // whose scenario it is
 }
 
 // discoverTime is how long the paths have to come up, and discoverCalm how long
@@ -98,9 +126,34 @@ const (
 	discoverCalm = 2 * time.Second
 )
 
-// discover finds out which paths there are, how far they are, and that the
+// discover finds out what can be measured. Of several egresses one that does not take part is left out.
+func (l *liveLines) discover(ctx context.Context, e env, r *bench.Runner) (scenes []*bench.Scenario, err error) {
+	var failed []error
+	for _, w := range l.ways {
+		s, err := l.discoverWay(ctx, r, w)
+		switch {
+		case err == nil:
+			scenes = append(scenes, s)
+		case len(l.ways) == 1:
+			return nil, err
+		default:
+			err = fmt.Errorf("egress %s: %w", w.egress.Name, err)
+			failed = append(failed, err)
+			fmt.Fprintf(e.err, "left out: %v\n", err)
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	if len(scenes) == 0 {
+		return nil, errors.Join(failed...)
+	}
+	return scenes, nil
+}
+
+// discoverWay finds out which paths there are, how far they are, and that the
 // egress takes part.
-func (l *liveLines) discover(ctx context.Context, r *bench.Runner) (*bench.Scenario, error) {
+func (l *liveLines) discoverWay(ctx context.Context, r *bench.Runner, w *liveWay) (*bench.Scenario, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, discoverTime, errors.New("no connection through the egress"))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "mpsocks-bench-")
@@ -108,8 +161,7 @@ func (l *liveLines) discover(ctx context.Context, r *bench.Runner) (*bench.Scena
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	l.paths = l.cfg.Paths
-	s, err := l.open(ctx, &bench.Env{Dir: dir, Logger: r.Logger}, "mptcp")
+	s, err := l.open(ctx, &bench.Env{Dir: dir, Logger: r.Logger}, w, "mptcp")
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +181,7 @@ func (l *liveLines) discover(ctx context.Context, r *bench.Runner) (*bench.Scena
 	if err != nil {
 		return nil, err
 	}
-	return l.scenario(paths)
+	return w.scenario(paths)
 }
 
 // wait is time.Sleep that ctx ends.
@@ -146,14 +198,14 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // scenario makes a scenario of the paths that a client has found. From here on
 // every client gets the same list, so that all transports have the same lines.
-func (l *liveLines) scenario(found []pathView) (*bench.Scenario, error) {
-	s := &bench.Scenario{Name: "live", Why: "The lines of this machine.", Cut: -1}
+func (w *liveWay) scenario(found []pathView) (*bench.Scenario, error) {
+	s := &bench.Scenario{Name: w.name, Why: "The lines of this machine.", Cut: -1}
 	var chosen []configs.Path
 	for _, p := range found {
 		if p.State != "up" {
 			continue
 		}
-		path, err := l.path(p)
+		path, err := w.path(p)
 		if err != nil {
 			return nil, err
 		}
@@ -171,19 +223,22 @@ func (l *liveLines) scenario(found []pathView) (*bench.Scenario, error) {
 	}
 	// Nobody knows yet which is the fastest; the nearest is the best guess.
 	slices.SortStableFunc(s.Order, func(a, b int) int { return int(s.Paths[a].RTT() - s.Paths[b].RTT()) })
-	l.paths = chosen
+	w.paths = chosen
 	var names []string
 	for _, p := range chosen {
 		names = append(names, p.Name)
 	}
 	s.Title = strings.Join(names, " + ")
+	if w.name != "live" {
+		s.Title += " to " + w.egress.Name
+	}
 	return s, nil
 }
 
 // path is the configuration of a path that a client has found: its own, or for
 // those found by themselves one by the address it leaves from.
-func (l *liveLines) path(p pathView) (configs.Path, error) {
-	for _, c := range l.cfg.Paths {
+func (w *liveWay) path(p pathView) (configs.Path, error) {
+	for _, c := range w.cfg.Paths {
 		if c.Name == p.Name {
 			return c, nil
 		}
@@ -197,26 +252,34 @@ func (l *liveLines) path(p pathView) (configs.Path, error) {
 
 // text is the file of a client that is like the user's but for the transport,
 // the paths to use and the ports, which are its own.
-func (l *liveLines) text(transport string, order []int) string {
+func (w *liveWay) text(transport string, order []int) string {
 	var b strings.Builder
 	name, _, reply := benchSettings(transport)
 	fmt.Fprintf(&b, "socks: {listen: \"127.0.0.1:0\", reply: %s}\nadmin: {listen: \"127.0.0.1:0\"}\ndrain: 0s\ntransport: %s\nidentity: %q\n",
-		reply, name, absolute(l.cfg.Identity))
-	fmt.Fprintf(&b, "egress:\n  key: %s\n  address: [%s]\n", l.cfg.Egress.Key, quoted(l.cfg.Egress.Address))
-	fmt.Fprintf(&b, "session: {congestion: %s, scheduler: %s}\n", l.cfg.Session.Congestion, l.cfg.Session.Scheduler)
-	if l.cfg.Memory > 0 {
-		fmt.Fprintf(&b, "memory: %dKiB\n", l.cfg.Memory>>10)
+		reply, name, absolute(w.egress.Identity))
+	fmt.Fprintf(&b, "egress:\n  address: [%s]\n", quoted(w.egress.Address))
+	if w.cfg.Egress.Pin == "" {
+		fmt.Fprintf(&b, "  key: %s\n", w.egress.Key)
+	} else {
+		fmt.Fprintf(&b, "  verify: %s\n  pin: %q\n", w.cfg.Egress.Verify, absolute(w.cfg.Egress.Pin))
 	}
-	if l.paths == nil {
+	if len(w.egress.Instances) > 0 {
+		fmt.Fprintf(&b, "  instances: %v\n", strings.ReplaceAll(fmt.Sprint(w.egress.Instances), " ", ", "))
+	}
+	fmt.Fprintf(&b, "session: {congestion: %s, scheduler: %s}\n", w.cfg.Session.Congestion, w.cfg.Session.Scheduler)
+	if w.cfg.Memory > 0 {
+		fmt.Fprintf(&b, "memory: %dKiB\n", w.cfg.Memory>>10)
+	}
+	if w.paths == nil {
 		return b.String()
 	}
 	b.WriteString("paths:\n")
-	for i, p := range l.paths {
+	for i, p := range w.paths {
 		if order != nil {
 			if i >= len(order) {
 				break
 			}
-			p = l.paths[order[i]]
+			p = w.paths[order[i]]
 		}
 		fmt.Fprintf(&b, "  - {name: %q, role: %s", p.Name, p.Role)
 		if p.Interface != "" {

@@ -20,7 +20,7 @@ import (
 // transport is one of the client's transports on the user's lines.
 func (l *liveLines) transport(name, title string) bench.Transport {
 	return bench.Transport{Name: name, Title: title, Open: func(ctx context.Context, e *bench.Env) (bench.Stage, error) {
-		return l.open(ctx, e, name)
+		return l.open(ctx, e, l.way(e.Scenario), name)
 	}}
 }
 
@@ -30,9 +30,9 @@ type liveStage struct {
 	socks, admin string // addresses of its ports
 }
 
-func (l *liveLines) open(ctx context.Context, e *bench.Env, transport string) (*liveStage, error) {
+func (l *liveLines) open(ctx context.Context, e *bench.Env, w *liveWay, transport string) (*liveStage, error) {
 	file := filepath.Join(e.Dir, clientFile)
-	if err := os.WriteFile(file, []byte(l.text(transport, e.Order)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(w.text(transport, e.Order)), 0o600); err != nil {
 		return nil, err
 	}
 	p, err := startProcess(ctx, exec.Command(l.self, "client", "-c", file), e.Logger)

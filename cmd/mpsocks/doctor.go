@@ -119,12 +119,19 @@ func examineClient(ctx context.Context, r *doctor.Report, cfg *configs.Client, p
 	for _, addr := range cfg.Socks.Listen {
 		examinePort(r, "socks.listen", addr, running)
 	}
-	probes, err := upstream.ProbePaths(ctx, parts.upstream)
-	if err != nil {
-		r.Add(doctor.Fail, "paths", "", "", "%v", err)
-	}
-	for i := range probes {
-		examinePath(r, cfg, &probes[i], len(probes) > 1)
+	all := parts.upstream.Each()
+	for _, one := range all {
+		subject := func(path string) string { return "path " + path }
+		if len(all) > 1 {
+			subject = func(path string) string { return "path " + path + " to " + one.EgressName }
+		}
+		probes, err := upstream.ProbePaths(ctx, one)
+		if err != nil {
+			r.Add(doctor.Fail, "paths", one.EgressName, "", "%v", err)
+		}
+		for i := range probes {
+			examinePath(r, cfg, &probes[i], subject(probes[i].Path), len(probes) > 1)
+		}
 	}
 	r.Machine(machineNeeds(clientDescriptors, cfg.Session, cfg.Transport))
 }

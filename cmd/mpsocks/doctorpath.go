@@ -14,14 +14,13 @@ import (
 )
 
 // examinePath puts into words what an attempt over one path has shown.
-func examinePath(r *doctor.Report, cfg *configs.Client, p *upstream.Probe, others bool) {
-	subject := "path " + p.Path
+func examinePath(r *doctor.Report, cfg *configs.Client, p *upstream.Probe, subject string, others bool) {
 	stages := []upstream.Stage{
 		upstream.StageInterface, upstream.StageName, upstream.StageRoute, upstream.StageTCP, upstream.StageTLS, upstream.StageHello, upstream.StageSize,
 	}
 	for _, s := range stages {
 		if s == p.Failed {
-			r.Add(doctor.Fail, string(s), subject, mendStage(cfg, p), "%v", p.Err)
+			r.Add(doctor.Fail, string(s), subject, mendStage(p), "%v", p.Err)
 			break
 		}
 		if s == upstream.StageTCP && p.Connect == 0 {
@@ -68,7 +67,7 @@ func passedStage(s upstream.Stage, p *upstream.Probe) string {
 func round3(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
 // mendStage is what to do about the stage at which a path has failed.
-func mendStage(cfg *configs.Client, p *upstream.Probe) string {
+func mendStage(p *upstream.Probe) string {
 	switch p.Failed {
 	case upstream.StageInterface:
 		if p.Interface != "" {
@@ -88,7 +87,7 @@ func mendStage(cfg *configs.Client, p *upstream.Probe) string {
 		}
 		return "open the egress's port in its firewall and in that of this line; some lines let only 443 through: listen there too"
 	case upstream.StageTLS:
-		return mendTLS(cfg, p)
+		return mendTLS(p)
 	case upstream.StageHello:
 		return "on the egress: mpsocks init --dir DIR --client NAME for a new link, then mpsocks reload; or add this client's key to clients"
 	case upstream.StageSize:
@@ -102,14 +101,14 @@ func mendStage(cfg *configs.Client, p *upstream.Probe) string {
 }
 
 // mendTLS tells whoever answers in the egress's place from the egress.
-func mendTLS(cfg *configs.Client, p *upstream.Probe) string {
+func mendTLS(p *upstream.Probe) string {
 	switch {
 	case errors.Is(p.Err, upstream.ErrNoPin):
 		return "start the client while two lines work, so that it learns the egress's key (egress.verify), or set egress.key"
 	case errors.Is(p.Err, upstream.ErrWrongEgressKey):
 		return "something else than the egress of egress.key answers: the egress has new keys (join again), the address is wrong, or TLS is intercepted on this line"
 	case errors.As(p.Err, new(tls.RecordHeaderError)):
-		return "no TLS answers: a captive portal (log in with a browser on this line), a proxy, or another service on that port of " + fmt.Sprint(cfg.Egress.Address)
+		return "no TLS answers: a captive portal (log in with a browser on this line), a proxy, or another service on that port of " + p.To.String()
 	}
 	return "connections open and TLS does not: a middlebox or firewall on this line, or another service on that port; try port 443"
 }

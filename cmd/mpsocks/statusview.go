@@ -36,10 +36,13 @@ type egressView struct {
 
 // why is why new connections go there, or why it does not answer.
 func (e *egressView) why() string {
-	if e.InUse && e.State == "up" {
+	switch {
+	case e.State != "up":
+		return dash(e.Reason)
+	case e.InUse:
 		return "in use: " + dash(e.Chosen)
 	}
-	return dash(e.Reason)
+	return "stands by"
 }
 
 // printEgresses writes one line an egress, if there are several.

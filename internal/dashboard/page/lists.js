@@ -40,7 +40,7 @@ export function showEgresses(list, now) {
   document.getElementById('egresses-part').hidden = !list?.length;
   keyed(document.getElementById('egresses'), list ?? [], (e) => e.name, () => el('tr', {}, el('th', { scope: 'row' }), el('td'), el('td'), el('td', { class: 'long' }), el('td', { class: 'n' }), el('td', { class: 'n' }), el('td', { class: 'n' })),
     (tr, e) => {
-      const why = e.in_use && e.state === 'up' ? e.chosen : e.reason;
+      const why = e.state !== 'up' ? e.reason : e.in_use ? e.chosen : 'stands by';
       [e.name, stateOf(e.state), e.in_use ? '→ yes' : '-', or(why), millis(e.rtt_ms), String(e.streams ?? '-'), age(e.since, now)].forEach((t, i) => say(tr.children[i], t));
       tr.children[1].className = moodOf(e.state);
       tr.classList.toggle('used', Boolean(e.in_use));
