@@ -238,7 +238,10 @@ func (sf *subflow) learn() {
 	if !ok {
 		return
 	}
-	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Segments: info.Segments, Acked: info.BytesAcked, DeliveryRate: float64(info.DeliveryRate)}
+	k := proto.PathInfo{MinRTT: info.MinRTT, RTT: info.RTT, Resent: uint64(max(info.Retrans, 0)), Segment: info.MSS, Segments: info.Segments, Acked: info.BytesAcked, DeliveryRate: float64(info.DeliveryRate)}
+	if info.MSS > 0 {
+		k.InFlight = info.Unacked / info.MSS
+	}
 	if info.RTT > 0 {
 		k.WindowRate = float64(info.CWnd) / info.RTT.Seconds()
 	}

@@ -29,6 +29,7 @@ type losses struct {
 	resent, acked uint64  // the kernel's counters when last looked at
 	at            Instant // the last loss
 	full          Instant // the last one that a queue explains; zero: none yet
+	event         lossEvent
 	score         float64 // losses while the queue was short, older ones fading
 	since         uint64  // octets acknowledged since the last loss of any kind
 	kind          Congestion
@@ -36,7 +37,21 @@ type losses struct {
 	share         lossShare
 }
 
+// lossEvent is what a path lost within a round trip: a queue that overflowed loses many packets, and all of them count as one.
+type lossEvent struct {
+	open   bool // it may turn out that no queue explains it
+	flight int  // segments in flight when it began; 0: nobody counts them
+	lost   int
+}
+
+// overflow reports whether so many were lost of those in flight that it was no chance: a queue that can hold little adds little to the round trip.
+func (e *lossEvent) overflow() bool {
+	return e.flight > 0 && e.lost >= eventLeast && e.lost*eventShare >= e.flight
+}
+
 const (
+	eventLeast   = 4              // lost packets
+	eventShare   = 6              // of so many one is more than chance takes of a path that one would use
 	lossMemory   = 3000 * segment // octets after which a loss counts for a third
 	lossEnough   = 2.5            // score: in the long run one lost packet in 1,200
 	lossOnce     = 0.9            // score on a path whose round trip is longTrip or more: there loss-based control takes many seconds to recover from each
@@ -63,18 +78,24 @@ func (l *losses) look(now Instant, info PathInfo, span, short time.Duration) {
 	l.acked, l.resent = info.Acked, info.Resent
 	l.score *= math.Exp(-float64(acked) / lossMemory)
 	l.since += acked
-	switch {
-	case resent > 0 && now-l.at >= span: // what is lost within a round trip is one event: a queue that overflowed loses many
-		l.at, l.since = now, 0
-		switch {
-		case !quiet:
-			l.full = now
-			l.score /= 2
-		case l.full == 0 || now-l.full >= repairSpans*span: // until then it may be one of those
-			l.score++
-		}
-	case resent > 0:
+	over := now-l.at >= span
+	if over && l.event.open {
+		l.event.open = false
+		l.score++
+	}
+	if resent > 0 {
 		l.since = 0
+		if over {
+			l.at, l.event = now, lossEvent{flight: info.InFlight}
+			l.event.open = quiet && (l.full == 0 || now-l.full >= repairSpans*span) // until then it may be what that queue lost
+			if !quiet {
+				l.overflowed(now)
+			}
+		}
+		if l.event.lost += int(resent); l.event.open && l.event.overflow() {
+			l.event.open = false
+			l.overflowed(now)
+		}
 	}
 	switch {
 	case l.kind == LossBased && (l.score >= lossEnough || span >= longTrip && l.score >= lossOnce):
@@ -82,6 +103,11 @@ func (l *losses) look(now Instant, info PathInfo, span, short time.Duration) {
 	case l.kind == RateBased && l.since >= lossOver<<min(l.returns, lossReturns):
 		l.kind, l.score, l.returns = LossBased, 0, l.returns+1
 	}
+}
+
+func (l *losses) overflowed(now Instant) {
+	l.full = now
+	l.score /= 2
 }
 
 // Congestion returns which kind of congestion control the path should have. It changes with what HandleInfo tells and with what PollSend returns.

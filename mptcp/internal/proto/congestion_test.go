@@ -86,8 +86,43 @@ func TestCongestionRepair(t *testing.T) {
 	if look(5, trip, trip); l.kind != LossBased {
 		t.Errorf("%v after the repair of what a queue did not hold (score %.2f)", l.kind, l.score)
 	}
-	if look(1, 2*trip, trip); l.kind != RateBased {
+	look(1, 2*trip, trip)
+	if look(0, trip, trip); l.kind != RateBased {
 		t.Errorf("%v after a loss that nothing explains on a path of %v (score %.2f)", l.kind, trip, l.score)
+	}
+}
+
+// A queue that is too short to be noticed loses what is beyond it: much of what is in flight, at once.
+func TestCongestionShallowQueue(t *testing.T) {
+	const trip = 300 * time.Millisecond
+	for name, tc := range map[string]struct {
+		flight int
+		lost   []uint64 // as told every eighth of a round trip
+		want   Congestion
+	}{
+		"many at once":             {80, []uint64{20}, LossBased},
+		"many one after the other": {80, []uint64{1, 1, 2, 4, 3, 2, 1}, LossBased},
+		"few of many":              {3000, []uint64{10, 8, 9, 12, 9, 9}, RateBased},
+		"one":                      {80, []uint64{1}, RateBased},
+		"few of few":               {10, []uint64{2, 1}, RateBased},
+		"nobody counts":            {0, []uint64{20}, RateBased},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, k, now := losses{}, PathInfo{RTT: trip, InFlight: tc.flight}, time.Second
+			look := func(resent uint64, after time.Duration) {
+				k.Resent += resent
+				k.Acked += segment
+				now += after
+				l.look(now, k, trip, trip*5/4)
+			}
+			look(0, trip)
+			for _, n := range tc.lost {
+				look(n, trip/8)
+			}
+			if look(0, trip); l.kind != tc.want {
+				t.Errorf("%v (score %.2f), want %v", l.kind, l.score, tc.want)
+			}
+		})
 	}
 }
 

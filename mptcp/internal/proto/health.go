@@ -32,7 +32,9 @@ const (
 	stuckMost   = time.Minute            // and at the latest
 	busyProbe   = time.Second            // longest silence before a probe while streams are active
 	activeFor   = 10 * time.Second       // a session is active that long after its last octet
-	maxRecord   = 16384 - 64             // a record and its options fill one TLS record
+	maxRecord   = sealMost - 64          // a record and its options fill one TLS record
+	leastHead   = 40                     // octets of a record with data before them: header, stream, mapping
+	usualHead   = 52                     // and the stream's credit
 )
 
 // health is what is known of a path: round-trip times after RFC 6298 from the peer's reports, queues included, and the delivery rate.
@@ -41,6 +43,7 @@ type health struct {
 	srtt, rttvar time.Duration
 	window
 	planned      plan
+	segment      int // octets that one segment of the connection carries; 0 while that is not known
 	rate         rateFilter
 	losses       losses
 	rest         rest
@@ -94,6 +97,10 @@ type PathInfo struct {
 	RTT time.Duration
 	// Resent counts segments sent again, Acked octets acknowledged, both since the connection began.
 	Resent, Acked uint64
+	// Segment is how many octets one segment carries, 0 where the kernel does not tell.
+	Segment int
+	// InFlight is how many segments are sent and not acknowledged, 0 where the kernel does not tell.
+	InFlight int
 	// Segments counts those with data that were sent, those sent again included; 0 where the kernel does not tell.
 	Segments uint64
 }
@@ -112,6 +119,7 @@ func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 			sf.rate.sample(now, info.DeliveryRate, false) // reports come late and in clumps there
 		}
 	}
+	sf.segment = info.Segment
 	sf.losses.share.take(info.Segments, info.Resent)
 	if info.RTT > 0 && sf.state == Up {
 		before := sf.losses.kind

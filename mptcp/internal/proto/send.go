@@ -296,6 +296,10 @@ func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l loa
 		HasAck: true, Ack64: true, DataACK: uint64(st.rcvAck()),
 		HasMap: true, DSN64: true, DSN: uint64(l.dsn), Length: uint16(l.n), DataFIN: l.fin,
 	}
+	if l.piece == nil && st.unsent() > l.n {
+		l.n = sf.fit(wire.HeaderLen+(b.OptionLen()+d.Len()+3)/4*4, l.n)
+		d.Length = uint16(l.n)
+	}
 	if l.n > 0 {
 		d.SSN = sf.out.ssn // a DATA_FIN alone has SSN 0 (RFC 8684, section 3.3.3)
 	}

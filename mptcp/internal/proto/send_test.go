@@ -207,3 +207,48 @@ func TestReportedRangesAreNotSentAgain(t *testing.T) {
 		t.Errorf("%d pieces are to be sent again, want the one that was lost", n)
 	}
 }
+
+// TestRecordsFillSegments: of a stream with more to send no record leaves a rest for a segment of its own, whatever else is in it.
+func TestRecordsFillSegments(t *testing.T) {
+	for name, tc := range map[string]struct {
+		segment int
+		rate    float64
+	}{
+		"a slow path":      {1448, 100e3},
+		"records of some":  {1448, 1e6},
+		"the longest":      {1448, 50e6},
+		"a tunnel":         {1228, 100e3},
+		"a small packet":   {536, 100e3},
+		"jumbo frames":     {8948, 50e6},
+		"this very host":   {65483, 50e6},
+		"nobody can tell":  {0, 1e6},
+		"beyond one":       {1500, 100e3},
+		"longer than most": {16000, 50e6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := onePath(t)
+			st, _ := d.open(client, 10)
+			d.rest()
+			sf := d.paths[0][client]
+			d.sides[client].HandleInfo(d.now, sf, PathInfo{Segment: tc.segment})
+			d.known(tc.rate, 0)
+			const all = 200_000
+			put(st, all)
+			recs, sum := d.poll(client, 0), 0
+			if len(recs) < 2 {
+				t.Fatalf("%d records", len(recs))
+			}
+			for i, rec := range recs {
+				h, err := wire.ParseHeader(rec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum += h.PayloadLen
+				full := tc.segment == 0 || len(rec)+sealOctets < tc.segment || (len(rec)+sealOctets)%tc.segment == 0
+				if last := sum == all; !full && !last || len(rec) > sealMost {
+					t.Errorf("record %d of %d octets, which TLS makes %d, in segments of %d", i, len(rec), len(rec)+sealOctets, tc.segment)
+				}
+			}
+		})
+	}
+}

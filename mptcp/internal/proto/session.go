@@ -29,7 +29,7 @@ type Config struct {
 	Trace trace.Recorder
 	// TraceOn says whether anybody wants them now; nil means always. It is asked often, with the session's lock held.
 	TraceOn func() bool
-	// MaxWindow bounds a stream's receive window as it grows, in octets. Default: an eighth of the session credit, at least the stream credit.
+	// MaxWindow bounds a stream's receive window as it grows, in octets. Default: a quarter of the session credit, at least the stream credit.
 	MaxWindow int
 	// SendBuffer bounds the octets of all streams together that wait for their DATA_ACK. Default 64 MiB.
 	SendBuffer int
@@ -80,7 +80,7 @@ func New(cfg Config, now Instant) *Session {
 		cfg.Policy = sched.Earliest{}
 	}
 	if cfg.MaxWindow == 0 {
-		cfg.MaxWindow = max(int(cfg.Local.SessionCredit/8), int(cfg.Local.StreamCredit))
+		cfg.MaxWindow = max(int(cfg.Local.SessionCredit/4), int(cfg.Local.StreamCredit))
 	}
 	if cfg.SendBuffer == 0 {
 		cfg.SendBuffer = 64 << 20

@@ -12,7 +12,7 @@ import (
 func TestDefaults(t *testing.T) {
 	d := newDuo(t, roomyHello)
 	cfg := d.sides[client].cfg
-	if cfg.Policy == nil || cfg.MaxWindow != 2<<20 || cfg.SendBuffer != 64<<20 || cfg.KeepAlive != 15*second {
+	if cfg.Policy == nil || cfg.MaxWindow != 4<<20 || cfg.SendBuffer != 64<<20 || cfg.KeepAlive != 15*second {
 		t.Errorf("defaults: %+v", cfg)
 	}
 	tight := roomyHello

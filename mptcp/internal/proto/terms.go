@@ -18,8 +18,9 @@ const (
 	// packetPayload and packetHeaders are what IP adds: a segment of 1448 octets in a packet of 1500, TCP's timestamps among the headers.
 	packetPayload = 1448
 	packetHeaders = 52
-	// sealOctets is what TLS 1.3 adds to a record of its own: header, type and tag.
+	// sealOctets is what TLS 1.3 adds to a record of its own: header, type and tag; sealMost is the most that one can carry.
 	sealOctets = 22
+	sealMost   = 16384
 )
 
 // terms is what is agreed for a subflow, and how far it has used its rate up.

@@ -161,9 +161,10 @@ const (
 )
 
 // Pace is how fast the path's socket should send at most, in octets per second, headers included; 0 is no limit. What waited while the path was idle or a
-// lost packet was repaired would otherwise leave in one burst, and the path's queue might not hold it.
+// lost packet was repaired would otherwise leave in one burst, and the path's queue might not hold it. Rate-based control paces by itself, but until it has seen a
+// full pipe, which it does not while this side or the scheduler sets the pace, it does so at nearly three times the rate.
 func (sf *Subflow) Pace() uint64 {
-	if !sf.rate.measured() || sf.ramping || sf.losses.kind == RateBased { // that paces by itself
+	if !sf.rate.measured() || sf.ramping {
 		return 0
 	}
 	pace := sf.rate.estimate() * paceGain * headroom
@@ -196,5 +197,28 @@ func (h *health) recordSize() int {
 	rate := h.rate.estimate()
 	span := min(max(h.minRTT/8, 2*time.Millisecond), recordSpan)
 	n := max(int(rate*span.Seconds()), min(int(rate*recordSpan.Seconds()), smallRecord))
-	return min(max(n, segment), maxRecord)
+	return h.wholeSegments(min(max(n, segment), maxRecord))
+}
+
+// wholeSegments is the payload nearest to n of a record that fills segments: what is left over would be a segment of its own, whose headers, on a slow path,
+// are 4 % of what it carries, and which the kernel, counting segments, takes for a full one. What else is in the record is taken off when that is known.
+func (h *health) wholeSegments(n int) int {
+	if h.segment <= 0 || n+usualHead+sealOctets < h.segment {
+		return n
+	}
+	k := (n + usualHead + sealOctets + h.segment/2) / h.segment
+	for k > 1 && k*h.segment-leastHead-sealOctets > maxRecord {
+		k--
+	}
+	return k*h.segment - leastHead - sealOctets
+}
+
+// fit is what of the n octets of payload a record that has head octets before them should have, so that it is one of TLS and fills segments; it is asked only
+// where more waits.
+func (h *health) fit(head, n int) int {
+	n = min(n, sealMost-head)
+	if total := head + n + sealOctets; h.segment > 0 && total > h.segment {
+		n -= total % h.segment
+	}
+	return n
 }
