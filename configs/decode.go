@@ -158,21 +158,10 @@ func suggest(name string, fields []field) string {
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	if best := nearest(name, names); best != "" {
+	if best := slip.Nearest(name, names); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "known here: " + fieldNames(fields)
-}
-
-// nearest is the one of names that name is most likely a slip of; empty if none is near.
-func nearest(name string, names []string) string {
-	best, bestAt := "", max(2, len(name)/3)+1
-	for _, n := range names {
-		if at := slip.Distance(strings.ToLower(name), strings.ToLower(n)); at < bestAt {
-			best, bestAt = n, at
-		}
-	}
-	return best
 }
 
 // keys lists the dotted names of all settings under fields.

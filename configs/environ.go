@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/token"
+	"github.com/mpsocks/mpsocks/internal/slip"
 )
 
 // VariablePrefix begins the name of every variable of the environment that is a setting:
@@ -115,7 +116,7 @@ func (in Input) read(fields []field) (*decoder, *node, error) {
 	d := newDecoder(cmp.Or(in.File, environmentName))
 	root := &node{kind: kindMap}
 	if in.File != "" {
-		text, err := readFile(in.File)
+		text, err := ReadFile(in.File)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -187,7 +188,7 @@ func unknownVariable(name string, settings map[string]string) string {
 		known = append(known, short(v))
 	}
 	slices.Sort(known)
-	if near := nearest(short(name), known); near != "" {
+	if near := slip.Nearest(short(name), known); near != "" {
 		return fmt.Sprintf("is not a known variable; did you mean %q?", VariablePrefix+near)
 	}
 	return "is not a known variable; `mpsocks help environment` lists them"

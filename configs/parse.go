@@ -31,9 +31,9 @@ const (
 	maxMarks = 1 << 16
 )
 
-// readFile returns the text of a configuration file. Only regular files are
+// ReadFile returns the text of a configuration file. Only regular files are
 // read: a FIFO would wait for ever and a device has no end.
-func readFile(name string) ([]byte, error) {
+func ReadFile(name string) ([]byte, error) {
 	fi, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fileProblem(name, "no such file; `mpsocks join` writes a client's, `mpsocks init` an egress's")

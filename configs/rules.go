@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mpsocks/mpsocks/internal/slip"
 )
 
 // Rule says what becomes of requests that it matches. Lists that are nil match everything.
@@ -84,8 +86,8 @@ func ruleAction(to *string) setter {
 		plain, more := []string{"tunnel", "direct", "block"}, []string{"direct", "via"}
 		switch {
 		case !has && slices.Contains(plain, word), has && slices.Contains(more, word):
-		case !has && nearest(word, plain) != "":
-			d.problem(n, key, "must be %s; did you mean %q?", want, nearest(word, plain))
+		case !has && slip.Nearest(word, plain) != "":
+			d.problem(n, key, "must be %s; did you mean %q?", want, slip.Nearest(word, plain))
 		default:
 			d.problem(n, key, "must be %s", want)
 		}

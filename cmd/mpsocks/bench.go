@@ -20,8 +20,8 @@ func benchCmd(e env) *cobra.Command {
 			"  mpsocks bench live -c client.yaml      your own lines\n" +
 			"  mpsocks bench loopback                 what the program itself costs\n" +
 			"  mpsocks bench compare A.json B.json    what changed beyond noise",
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: knownVerb,
+		RunE: briefGroup,
 	}
 	c.AddCommand(benchLabCmd(e), benchLiveCmd(e), benchLoopbackCmd(e), benchSocks5Cmd(e), benchReportCmd(e), benchCompareCmd(e))
 	return withUsageArgs(c)

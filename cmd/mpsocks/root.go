@@ -45,18 +45,14 @@ const (
 	exitUsage   = 2
 )
 
-// usageError is a mistake on the command line or in a configuration file.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, e env) int {
 	root := newRoot(e)
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	root.SetArgs(append([]string{}, args...)) // nil would be those of this process, also in a test
+	err := firstVerb(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -95,9 +91,7 @@ func newRoot(e env) *cobra.Command {
 	root.SetIn(e.in)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see `%s --help`", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		clientCmd(e), egressCmd(e), demoCmd(e), initCmd(e), joinCmd(e),
 		environmentTopic(e),
@@ -107,6 +101,9 @@ func newRoot(e env) *cobra.Command {
 	withUsageArgs(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args, c.RunE = knownVerb, briefGroup
+	}
 	for name, example := range map[string]string{
 		"help": "  mpsocks help client", "completion": "  source <(mpsocks completion bash)", "completion bash": "  source <(mpsocks completion bash)",
 		"completion zsh":        "  mpsocks completion zsh > \"${fpath[1]}/_mpsocks\"",
@@ -118,56 +115,6 @@ func newRoot(e env) *cobra.Command {
 		}
 	}
 	return root
-}
-
-// brief is what to do first, for those who type only the name.
-func brief(e env) error {
-	_, err := fmt.Fprintf(e.out, "mpsocks: a local SOCKS5 and HTTP proxy over all of your network paths at once\n\n"+
-		"  %[1]s demo                              try it on this machine\n"+
-		"  %[1]s init --dir D --address HOST:PORT  on the egress: make keys and a join link\n"+
-		"  %[1]s join LINK --dir D                 on the client: use the link\n"+
-		"  %[1]s doctor -c FILE                    find out why something does not work\n"+
-		"  %[1]s --help                            everything else\n", e.command())
-	return err
-}
-
-// knownVerb refuses a first word that is not a verb, with the one that it may be a slip of.
-func knownVerb(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	c.SuggestionsMinimumDistance = 2 // two letters changed, or a pair swapped
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("unknown command %q; did you mean %q? `%s --help` lists all", args[0], c.CommandPath()+" "+near[0], c.CommandPath())
-	}
-	return usagef("unknown command %q; `%s --help` lists all", args[0], c.CommandPath())
-}
-
-// withUsageArgs makes mistakes with positional arguments of the verbs below c usage
-// errors.
-func withUsageArgs(c *cobra.Command) *cobra.Command {
-	for _, sub := range c.Commands() {
-		sub.Args = usageArgs(sub.Args)
-	}
-	return c
-}
-
-// usageArgs makes mistakes with positional arguments usage errors.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return usagef("%w; usage: %s; see `%s --help`", err, c.UseLine(), c.CommandPath())
-		}
-		return nil
-	}
-}
-
-// noArgs is cobra.NoArgs in words that fit a command without subcommands.
-func noArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q", args[0])
-	}
-	return nil
 }
 
 // configFlag adds the flag -c/--config.
@@ -183,20 +130,4 @@ func verbs(c *cobra.Command) string {
 		return c.Name()
 	}
 	return rest
-}
-
-// needConfig says that there is neither a file nor a setting in the environment.
-func needConfig(c *cobra.Command, e env, file string) error {
-	if file == "" && !configs.HasSettings(e.environ) {
-		return usagef("%s needs --config, or settings in the environment (`mpsocks help environment`); see `%s --help`", verbs(c), c.CommandPath())
-	}
-	return nil
-}
-
-// need says that a flag without which nothing can be done was not given.
-func need(c *cobra.Command, flag, value string) error {
-	if value == "" {
-		return usagef("%s needs --%s; see `%s --help`", verbs(c), flag, c.CommandPath())
-	}
-	return nil
 }

@@ -20,8 +20,8 @@ func ruleCmd(e env) *cobra.Command {
 		Long:  "rule reads the rules of a client's file; nothing needs to run, nothing is looked up and nobody is connected to.",
 		Example: "  mpsocks rule test www.example.com:443 -c client.yaml\n" +
 			"  mpsocks rule test 192.168.1.7:22 -c client.yaml --user alice",
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: knownVerb,
+		RunE: briefGroup,
 	}
 	c.AddCommand(ruleTestCmd(e))
 	return withUsageArgs(c)

@@ -29,8 +29,8 @@ func serviceCmd(e env) *cobra.Command {
 			"launchd, or as a service of Windows. With --dry-run it shows the files and commands and does nothing.",
 		Example: "  mpsocks service install -c /etc/mpsocks/egress.yaml --dry-run\n" +
 			"  mpsocks service status -c /etc/mpsocks/egress.yaml",
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: knownVerb,
+		RunE: briefGroup,
 	}
 	c.AddCommand(
 		servicePartCmd(e, "install", "Install the service and start it", "  mpsocks service install -c /etc/mpsocks/client.yaml\n  mpsocks service install -c ~/.config/mpsocks/client.yaml --user", sysservice.Service.Install),

@@ -24,8 +24,8 @@ func systemProxyCmd(e env) *cobra.Command {
 			"before is kept in a file and comes back with off, also after a crash. For shells there is env.",
 		Example: "  mpsocks system-proxy on\n  mpsocks system-proxy status\n  mpsocks system-proxy off\n" +
 			"  mpsocks client -c client.yaml --system-proxy      while the client runs",
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: knownVerb,
+		RunE: briefGroup,
 	}
 	c.AddCommand(systemProxyOnCmd(e), systemProxyOffCmd(e), systemProxyStatusCmd(e))
 	return withUsageArgs(c)

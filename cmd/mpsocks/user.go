@@ -23,8 +23,8 @@ func userCmd(e env) *cobra.Command {
 		Long: "user changes socks.users in a client's file. Passwords are kept as bcrypt hashes. A client that\n" +
 			"runs knows of a change after `mpsocks reload`.",
 		Example: "  mpsocks user add alice -c client.yaml\n  mpsocks user remove alice -c client.yaml\n  mpsocks user list -c client.yaml",
-		Args:    noArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:    knownVerb,
+		RunE:    briefGroup,
 	}
 	verb := func(use, short string, args cobra.PositionalArgs, run func(file string, args []string) error) *cobra.Command {
 		var file string
@@ -58,7 +58,7 @@ const passwordCost = 10
 const maxPassword = 72
 
 func runUserAdd(e env, file, name string) error {
-	text, err := os.ReadFile(file)
+	text, err := configs.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func askPassword(e env, name string) (string, error) {
 }
 
 func runUserRemove(e env, file, name string) error {
-	text, err := os.ReadFile(file)
+	text, err := configs.ReadFile(file)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 // Package slip says how far a word is from what may have been meant. It keeps nothing and may be used by several goroutines.
 package slip
 
+import "strings"
+
 // Distance is the number of characters to add, drop, change or swap with the
 // next one to get from a to b, in bytes. Names are short, so that ones of more than 64 bytes count as 64 away.
 func Distance(a, b string) int {
@@ -27,4 +29,15 @@ func Distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(b)]
+}
+
+// Nearest is the one of names that name is most likely a slip of, whatever the case of their letters; empty if none is near.
+func Nearest(name string, names []string) string {
+	best, bestAt := "", max(2, len(name)/3)+1
+	for _, n := range names {
+		if at := Distance(strings.ToLower(name), strings.ToLower(n)); at < bestAt {
+			best, bestAt = n, at
+		}
+	}
+	return best
 }

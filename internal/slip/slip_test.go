@@ -28,3 +28,12 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+func TestNearest(t *testing.T) {
+	names := []string{"config", "json", "Watch"}
+	for name, want := range map[string]string{"confg": "config", "JSON": "json", "wtach": "Watch", "colour": "", "": ""} {
+		if got := Nearest(name, names); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
