@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ func TestDemo(t *testing.T) {
 		t.Skip("builds images")
 	}
 	compose := composeTool(t)
+	nobodysElse(t)
 	command(t, "make", "-C", "..", "docker")
 	t.Cleanup(func() { command(t, compose[0], append(compose[1:], "-f", "compose.demo.yaml", "down", "--volumes")...) })
 	command(t, compose[0], append(compose[1:], "-f", "compose.demo.yaml", "up", "-d")...)
@@ -68,6 +71,17 @@ func composeTool(t *testing.T) []string {
 	return []string{"docker-compose"}
 }
 
+// nobodysElse skips the test if there are containers or a volume of these names already: somebody
+// uses them, and what the test leaves behind it takes away.
+func nobodysElse(t *testing.T) {
+	t.Helper()
+	for _, is := range [][]string{{"container", "mpsocks-client"}, {"container", "mpsocks-egress"}, {"volume", "mpsocks-egress"}} {
+		if exec.Command("docker", is[0], "inspect", is[1]).Run() == nil {
+			t.Skipf("there is a %s %s already, which is somebody's", is[0], is[1])
+		}
+	}
+}
+
 // command runs a program that must succeed, and returns what it wrote.
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
@@ -89,7 +103,7 @@ func awaitHealth(t *testing.T, container string) {
 		case "running healthy":
 			return
 		case "running starting":
-			time.Sleep(200 * time.Millisecond) // between questions to a program outside
+			time.Sleep(200 * time.Millisecond) // the engine tells of health only who asks again, by a program of its own
 		default:
 			t.Fatalf("container %s is %s; its log:\n%s", container, state, command(t, "docker", "logs", container))
 		}
@@ -142,4 +156,36 @@ func pattern(n int) hash.Hash {
 	}
 	h.Write(b)
 	return h
+}
+
+// TestEgressFromNothing starts the egress that is set up by its environment alone: keys come into a
+// volume at the first start, and the join link into the log, once. A client is made from it.
+func TestEgressFromNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds images")
+	}
+	compose := composeTool(t)
+	nobodysElse(t)
+	command(t, "make", "-C", "..", "docker")
+	t.Setenv("MPSOCKS_ADDRESS", "192.0.2.1:8443") // for the link; nobody dials it here
+	up := func(args ...string) string {
+		return command(t, compose[0], append(append(slices.Clone(compose[1:]), "-f", "compose.egress.yaml"), args...)...)
+	}
+	t.Cleanup(func() { up("down", "--volumes") })
+	up("up", "-d")
+	awaitHealth(t, "mpsocks-egress")
+	up("restart")
+	awaitHealth(t, "mpsocks-egress")
+	link := regexp.MustCompile(`mpsocks://\S+`).FindAllString(command(t, "sh", "-c", "docker logs mpsocks-egress 2>&1"), -1)
+	if len(link) != 1 {
+		t.Fatalf("%d join links in the log after two starts, want one", len(link))
+	}
+	join := exec.Command("../bin/mpsocks", "join", "-", "--dir", t.TempDir())
+	join.Stdin = strings.NewReader(link[0])
+	if out, err := join.CombinedOutput(); err != nil {
+		t.Errorf("join: %v\n%s", err, out)
+	}
+	if got := command(t, "docker", "inspect", "-f", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}", "mpsocks-egress"); got != "65532:65532 true [ALL]" {
+		t.Errorf("user, read-only, without capabilities: %s", got)
+	}
 }

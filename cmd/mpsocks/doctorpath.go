@@ -48,9 +48,9 @@ func examinePath(r *doctor.Report, cfg *configs.Client, p *upstream.Probe, subje
 func passedStage(s upstream.Stage, p *upstream.Probe) string {
 	switch s {
 	case upstream.StageTCP:
-		return fmt.Sprintf("%v accepts connections after %v", p.To, round3(p.Connect))
+		return fmt.Sprintf("%v accepts connections after %v", p.To, tenths(p.Connect))
 	case upstream.StageTLS:
-		return fmt.Sprintf("it is the egress; %v", round3(p.Secure))
+		return fmt.Sprintf("it is the egress; TLS took %v", tenths(p.Secure))
 	case upstream.StageHello:
 		return "the egress takes this client"
 	case upstream.StageSize:
@@ -64,7 +64,11 @@ func passedStage(s upstream.Stage, p *upstream.Probe) string {
 	return "in order"
 }
 
-func round3(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+// tenths is d in tenths of milliseconds, and not 0.
+func tenths(d time.Duration) time.Duration {
+	const least = 100 * time.Microsecond
+	return max(d.Round(least), least)
+}
 
 // mendStage is what to do about the stage at which a path has failed.
 func mendStage(p *upstream.Probe) string {
@@ -129,7 +133,7 @@ func examineBetween(r *doctor.Report, p *upstream.Probe, subject string) {
 	case p.Secure == 0 && p.Failed == upstream.StageTLS:
 		r.Add(doctor.Warn, check, subject, "", "something accepts connections at %v that is not the egress", p.To)
 	case p.Secure > 5*p.Connect && p.Secure-p.Connect > 100*time.Millisecond:
-		r.Add(doctor.Warn, check, subject, "", "TCP is answered after %v and TLS after %v: something nearer may answer for the egress", round3(p.Connect), round3(p.Secure))
+		r.Add(doctor.Warn, check, subject, "", "TCP is answered after %v and TLS after %v: something nearer may answer for the egress", tenths(p.Connect), tenths(p.Secure))
 	default:
 		r.Add(doctor.OK, check, subject, "", "no sign of one")
 	}
