@@ -89,7 +89,7 @@ func (c *cuttable) pass(to, from net.Conn) {
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
-		time.Sleep(time.Duration(float64(step) * float64(n) / float64(len(buf))))
+		time.Sleep(time.Duration(float64(step) * float64(n) / float64(len(buf)))) // that is the line: what n bytes take on it
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mpsocks/mpsocks/configs"
 	"github.com/mpsocks/mpsocks/internal/admin"
@@ -67,7 +66,11 @@ func TestLogOfTransitions(t *testing.T) {
 	cable.cut.Store(true)
 	in.err.line(t, `"message":"path suspect"`)
 	cable.cut.Store(false)
-	waitUp(t, ready["admin"].(string), "one")
+	suspected := false
+	in.err.until(t, "path one's return", func(line string) bool {
+		suspected = suspected || strings.Contains(line, `"message":"path suspect"`)
+		return suspected && strings.Contains(line, `"path":"one"`) && (strings.Contains(line, `"message":"path up"`) || strings.Contains(line, `"message":"subflow joined"`))
+	})
 	_ = resp.Body.Close()
 	<-read
 	if code := in.stop(); code != exitOK {
@@ -96,19 +99,6 @@ func TestLogOfTransitions(t *testing.T) {
 	if suspect != 1 {
 		t.Errorf("%d lines say that the path is suspect, want one:\n%s", suspect, in.err)
 	}
-}
-
-// waitUp waits until a path is up.
-func waitUp(t *testing.T, addr, path string) {
-	t.Helper()
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-		for _, p := range statusOf(t, addr).Paths {
-			if p.Name == path && p.State == "up" {
-				return
-			}
-		}
-	}
-	t.Fatalf("path %s is not up", path)
 }
 
 // Whatever is logged, at the finest level and of both sides, no secret is in it.

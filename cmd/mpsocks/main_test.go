@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,16 +115,25 @@ func (w *watched) end() {
 // line waits for a line with part in it and returns it.
 func (w *watched) line(t *testing.T, part string) string {
 	t.Helper()
+	return w.until(t, fmt.Sprintf("a line with %q", part), func(line string) bool { return strings.Contains(line, part) })
+}
+
+// until waits for a line that is wanted; wanted is asked about each of them once, in their order.
+func (w *watched) until(t *testing.T, what string, wanted func(line string) bool) string {
+	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for {
-		for line := range strings.Lines(w.text) {
-			if strings.HasSuffix(line, "\n") && strings.Contains(line, part) {
+	for asked := 0; ; {
+		for line := range strings.Lines(w.text[asked:]) {
+			if !strings.HasSuffix(line, "\n") {
+				break
+			}
+			if asked += len(line); wanted(line) {
 				return line
 			}
 		}
 		if w.ended {
-			t.Fatalf("ended without a line with %q; it wrote:\n%s", part, w.text)
+			t.Fatalf("ended without %s; it wrote:\n%s", what, w.text)
 		}
 		w.more.Wait()
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,20 +34,7 @@ func serveChanges(t *testing.T, file string, said *string) {
 		}
 		return nil
 	}
-	s, err := admin.New(admin.Config{Listen: "127.0.0.1:0", Status: func() any { return nil }, SetPath: set, Token: id.AdminToken()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go call(s.Serve, done)
-	t.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		<-done
-	})
-	dir, name := filepath.Split(file)
-	write(t, dir, name, read(t, dir, name)+"\nadmin: {listen: \""+s.Addr().String()+"\"}\n")
+	serveAdminOf(t, file, admin.Config{Status: func() any { return nil }, SetPath: set, Token: id.AdminToken()})
 }
 
 func TestPathsChange(t *testing.T) {

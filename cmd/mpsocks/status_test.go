@@ -10,16 +10,11 @@ import (
 	"github.com/mpsocks/mpsocks/internal/admin"
 )
 
-// serveStatus answers as a client with one path would, until the test ends.
-func serveStatus(t *testing.T) (addr string) {
+// serveAdmin runs an admin port until the test ends.
+func serveAdmin(t *testing.T, cfg admin.Config) (addr string) {
 	t.Helper()
-	status := func() any {
-		return map[string]any{
-			"role": "client", "session": map[string]any{"state": "up"},
-			"paths": []any{map[string]any{"name": "cable", "state": "up", "reason": "carries data"}},
-		}
-	}
-	s, err := admin.New(admin.Config{Listen: "127.0.0.1:0", Status: status})
+	cfg.Listen = "127.0.0.1:0"
+	s, err := admin.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +27,27 @@ func serveStatus(t *testing.T) (addr string) {
 		<-done
 	})
 	return s.Addr().String()
+}
+
+// serveAdminOf is serveAdmin for the port that the configuration in file names from then on.
+func serveAdminOf(t *testing.T, file string, cfg admin.Config) (addr string) {
+	t.Helper()
+	addr = serveAdmin(t, cfg)
+	dir, name := filepath.Split(file)
+	write(t, dir, name, read(t, dir, name)+"\nadmin: {listen: \""+addr+"\"}\n")
+	return addr
+}
+
+// serveStatus answers as a client with one path would, until the test ends.
+func serveStatus(t *testing.T) (addr string) {
+	t.Helper()
+	status := func() any {
+		return map[string]any{
+			"role": "client", "session": map[string]any{"state": "up"},
+			"paths": []any{map[string]any{"name": "cable", "state": "up", "reason": "carries data"}},
+		}
+	}
+	return serveAdmin(t, admin.Config{Status: status})
 }
 
 func TestStatusAndPaths(t *testing.T) {

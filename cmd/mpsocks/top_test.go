@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -69,25 +67,11 @@ func TestTop(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ended []uint64
-	s, err := admin.New(admin.Config{
-		Listen: "127.0.0.1:0", Status: func() any { return nil }, Token: id.AdminToken(),
+	addr := serveAdminOf(t, client, admin.Config{
+		Status: func() any { return nil }, Token: id.AdminToken(),
 		Conns:   func() any { return []map[string]any{{"id": 17, "target": "a.example:443"}} },
 		EndConn: func(id uint64) bool { ended = append(ended, id); return id == 17 },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go call(s.Serve, done)
-	t.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		<-done
-	})
-	addr := s.Addr().String()
-	dir, name := filepath.Split(client)
-	write(t, dir, name, read(t, dir, name)+"\nadmin: {listen: \""+addr+"\"}\n")
 
 	if got := mpsocks(t, "", "top", "--admin", addr); got.code != exitOK || !strings.Contains(got.out, "17  a.example:443") {
 		t.Errorf("top = %+v", got)

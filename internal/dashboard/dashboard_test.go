@@ -119,7 +119,7 @@ func TestViewersAreBounded(t *testing.T) {
 		if n < maxViewers {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // the server tells nobody that it has seen a viewer's connection end
 	}
 	if w := watchPage(t, s); w.resp.StatusCode != http.StatusOK {
 		t.Errorf("after one has gone: %d", w.resp.StatusCode)
