@@ -20,7 +20,7 @@ STATICCHECK := bin/tools/staticcheck-v0.8.2
 GOFUMPT     := bin/tools/gofumpt-v0.12.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients race fuzz bench gobench check format vet staticcheck cross tidy docker release reproduce clean FORCE
+.PHONY: help build run test clients race fuzz bench gobench check format vet staticcheck cross tidy docker share release reproduce clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,11 @@ docker: build ## pack the local build into images mpsocks:local and mpsocks-webt
 	docker build -q -f docker/Dockerfile.local --target mpsocks -t mpsocks:local out/docker
 	docker build -q -f docker/Dockerfile.local --target webtarget -t mpsocks-webtarget:local out/docker
 	docker/prepare bin/mpsocks out/demo
+
+share: build ## manual pages and completions for packages, into out/share
+	rm -rf out/share
+	bin/mpsocks man out/share/man
+	for shell in bash zsh fish; do bin/mpsocks completion $$shell >out/share/mpsocks.$$shell || exit 1; done
 
 RELEASE_OS ?=
 release: ## archives for every platform with checksums and lists of contents, into out/release

@@ -12,6 +12,7 @@ class Mpsocks < Formula
     ENV["CGO_ENABLED"] = "0"
     system "go", "build", *std_go_args(ldflags: "-s -w -X main.version=v#{version}"), "./cmd/mpsocks"
     pkgshare.install "configs/client.yaml", "configs/egress.yaml"
+    system bin/"mpsocks", "man", man1
     generate_completions_from_executable(bin/"mpsocks", "completion")
   end
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -225,5 +227,30 @@ func TestCompletion(t *testing.T) {
 		if got := mpsocks(t, "", "completion", shell); got.code != exitOK || len(got.out) < 100 {
 			t.Errorf("completion %s = code %d, %d characters", shell, got.code, len(got.out))
 		}
+	}
+}
+
+// What the documents say to type is a command that there is, with flags that it has.
+func TestDocumentsCommands(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	code := regexp.MustCompile("(?m)`((?:bin/)?mpsocks [a-z][^`\n]*)`|^ *((?:bin/)?mpsocks [a-z].*)$")
+	for _, file := range append(files, "../../README.md", "../../docker/compose.demo.yaml", "../../docker/compose.client.yaml", "../../docker/compose.egress.yaml") {
+		if filepath.Base(file) == "protocol.md" {
+			continue // where mpsocks begins strings that are hashed
+		}
+		text := read(t, filepath.Dir(file), filepath.Base(file))
+		for _, m := range code.FindAllStringSubmatch(text, -1) {
+			seen++
+			if err := parses(m[1] + m[2]); err != nil {
+				t.Errorf("%s: %q: %v", filepath.Base(file), m[1]+m[2], err)
+			}
+		}
+	}
+	if seen < 60 {
+		t.Errorf("%d commands seen", seen)
 	}
 }
