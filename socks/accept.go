@@ -15,7 +15,10 @@ import (
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = 500 * time.Millisecond
+	maxRefusePause = 50 * time.Millisecond // without descriptors: clients wait to be refused
 	maxRefusals    = 128 // in a row, without looking for descriptors again
+	// spares are held because others of this program may want a descriptor in the moment in which one is given up.
+	spares = 4
 )
 
 // acceptor takes connections from a listener and does not give up: running out of
@@ -24,19 +27,24 @@ type acceptor struct {
 	ln   net.Listener
 	log  *slog.Logger
 	quit <-chan struct{}
-	// spare is a descriptor to be given up when there are none left, so that a
-	// client can be refused rather than left waiting. It is nil when it is not
-	// needed or could not be had.
-	spare  *os.File
+	// waiting reports whether a client waits to be accepted. Nil: the listener is asked.
+	waiting func() bool
+
+	// spare are descriptors to be given up, one at a time, when there are none left,
+	// so that a client can be refused rather than left waiting.
+	spare  []*os.File
 	warned seldom.Line
 }
 
 // run calls take with every connection until the listener or quit is closed.
 func (a *acceptor) run(take func(net.Conn)) error {
-	a.reserve()
-	defer a.release()
+	defer a.releaseAll()
+	if a.waiting == nil {
+		a.waiting = func() bool { return clientWaits(a.ln) }
+	}
 	pause := time.Duration(0)
 	for {
+		a.reserve() // what has become free is for this first
 		c, err := a.ln.Accept()
 		if err == nil {
 			pause = 0
@@ -47,10 +55,12 @@ func (a *acceptor) run(take func(net.Conn)) error {
 			return err
 		}
 		a.warn(err)
+		most := maxAcceptPause
 		if isOutOfFiles(err) {
 			a.refuseWaiting()
+			most = maxRefusePause
 		}
-		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
+		pause = min(max(2*pause, minAcceptPause), most)
 		if !a.sleep(pause) {
 			return net.ErrClosed
 		}
@@ -79,35 +89,45 @@ func isOutOfFiles(err error) bool {
 }
 
 func (a *acceptor) reserve() {
-	if a.spare == nil {
-		a.spare, _ = os.Open(os.DevNull) // without it clients wait instead
+	for len(a.spare) < spares {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return // without any, clients wait
+		}
+		a.spare = append(a.spare, f)
 	}
 }
 
 func (a *acceptor) release() {
-	if a.spare != nil {
-		_ = a.spare.Close()
-		a.spare = nil
+	last := len(a.spare) - 1
+	_ = a.spare[last].Close()
+	a.spare = a.spare[:last]
+}
+
+func (a *acceptor) releaseAll() {
+	for len(a.spare) > 0 {
+		a.release()
 	}
 }
 
-// refuseWaiting resets the clients that wait to be accepted. Somebody else may take
-// the spare descriptor first; then they wait on.
+// refuseWaiting resets the clients that wait to be accepted. While none does it gives nothing up: whoever else in this program wants a
+// descriptor takes what is free, for good, and then nobody could be refused any more.
 func (a *acceptor) refuseWaiting() {
 	d, ok := a.ln.(interface{ SetDeadline(time.Time) error })
-	if a.spare == nil || !ok {
-		a.reserve()
+	if len(a.spare) == 0 || !ok || !a.waiting() {
 		return
 	}
 	a.release()
-	_ = d.SetDeadline(time.Now().Add(minAcceptPause)) // until there are none
+	_ = d.SetDeadline(time.Now().Add(minAcceptPause)) // they may have left meanwhile
 	for range maxRefusals {
 		c, err := a.ln.Accept()
 		if err != nil {
 			break
 		}
 		_ = relay.Reset(c)
+		if !a.waiting() {
+			break
+		}
 	}
 	_ = d.SetDeadline(time.Time{})
-	a.reserve()
 }

@@ -2,6 +2,7 @@ package socks
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -88,6 +89,43 @@ func TestAcceptorDoesNotSpin(t *testing.T) {
 		}
 		if tries := 1000 - len(l.script); tries > 210 {
 			t.Errorf("%d attempts in 100 s", tries)
+		}
+	})
+}
+
+// Without descriptors and without clients those that are kept to refuse clients with are not given up: others would take them.
+func TestAcceptorKeepsSpares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := &scriptConn{}
+		none := acceptError(syscall.EMFILE)
+		l := &moodyListener{pipeListener: pipeListener{done: make(chan struct{})}, script: []any{none, none, none, refused, none}}
+		var held []int
+		waits := []bool{false, false, true, false, false} // after the third attempt one waits, and no more behind it
+		quit := make(chan struct{})
+		a := &acceptor{ln: l, log: slog.New(slog.DiscardHandler), quit: quit}
+		a.waiting = func() bool {
+			held = append(held, len(a.spare))
+			w := waits[0]
+			waits = waits[1:]
+			return w
+		}
+		ended := make(chan error)
+		go func() { ended <- a.run(func(net.Conn) {}) }()
+		time.Sleep(time.Minute)
+		close(quit)
+		l.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("run = %v", err)
+		}
+		if !refused.closed || l.deadlines != 2 {
+			t.Errorf("the client that waited: closed %v, deadlines set %d times", refused.closed, l.deadlines)
+		}
+		// One less while a client is refused with it; back for the next.
+		if got, want := fmt.Sprint(held), fmt.Sprint([]int{spares, spares, spares, spares - 1, spares}); got != want {
+			t.Errorf("spares held when clients were looked for: %s, want %s", got, want)
+		}
+		if len(a.spare) > 0 {
+			t.Errorf("%d spares are left", len(a.spare))
 		}
 	})
 }
