@@ -16,7 +16,7 @@ const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = 500 * time.Millisecond
 	maxRefusePause = 50 * time.Millisecond // without descriptors: clients wait to be refused
-	maxRefusals    = 128 // in a row, without looking for descriptors again
+	maxRefusals    = 128                   // in a row, without looking for descriptors again
 	// spares are held because others of this program may want a descriptor in the moment in which one is given up.
 	spares = 4
 )

@@ -64,7 +64,7 @@ func PAC(cfg PACConfig) (string, error) {
 	b.WriteString(pacFunctions)
 	b.WriteString("\nfunction FindProxyForURL(url, host) {\n")
 	fmt.Fprintf(&b, "  var tunnel = %q;\n", pacProxies(cfg))
-	b.WriteString("  var direct = \"DIRECT\";\n  var port = portOf(url);\n  host = plainHost(host);\n  var v4 = isAddress4(host), v6 = groupsOf(host);\n")
+	b.WriteString("  var direct = \"DIRECT\";\n  var port = portOf(url);\n  host = plainHost(host);\n  var v4 = isAddress4(host), v6 = groupsOf(host), held = v4 ? [host] : heldBy(v6);\n")
 	for i, r := range cfg.Rules {
 		condition, err := r.condition()
 		if err != nil {
@@ -145,6 +145,8 @@ func pacCondition(match string) (string, error) {
 		c = "true"
 	case e.private:
 		c = pacNetworks(privatePrefixes...)
+	case e.prefix.IsValid() && e.prefix.Addr().Is4():
+		c = fmt.Sprintf("holdsOne(held, %s)", networkAndMask(e.prefix))
 	case e.prefix.IsValid():
 		c = pacNetwork(e.prefix)
 	case e.name != "" && e.below:
@@ -172,8 +174,7 @@ func pacNetworks(prefixes ...netip.Prefix) string {
 // is asked about addresses only.
 func pacNetwork(p netip.Prefix) string {
 	if p.Addr().Is4() {
-		mask := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, ^uint32(0)<<(32-p.Bits()))))
-		return fmt.Sprintf("v4 && isInNet(host, \"%v\", \"%v\")", p.Addr(), mask)
+		return fmt.Sprintf("v4 && isInNet(host, %s)", networkAndMask(p))
 	}
 	bytes := p.Addr().As16()
 	groups := make([]string, 8)
@@ -181,4 +182,10 @@ func pacNetwork(p netip.Prefix) string {
 		groups[i] = strconv.Itoa(int(binary.BigEndian.Uint16(bytes[2*i:])))
 	}
 	return fmt.Sprintf("within(v6, [%s], %d)", strings.Join(groups, ", "), p.Bits())
+}
+
+// networkAndMask are the arguments by which isInNet knows an IPv4 network.
+func networkAndMask(p netip.Prefix) string {
+	mask := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, ^uint32(0)<<(32-p.Bits()))))
+	return fmt.Sprintf("\"%v\", \"%v\"", p.Addr(), mask)
 }

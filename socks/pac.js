@@ -48,6 +48,25 @@ function within(groups, network, bits) {
   return true;
 }
 
+// heldBy are the IPv4 addresses that an IPv6 address leads to: by NAT64, SIIT, 6to4 or Teredo.
+function heldBy(g) {
+  function quad(a, b) { return (a >> 8) + "." + (a & 255) + "." + (b >> 8) + "." + (b & 255); }
+  if (!g) return [];
+  if (g[0] == 0x2002) return [quad(g[1], g[2])];
+  if (g[0] == 0x2001 && g[1] == 0) return [quad(g[2], g[3]), quad(g[6] ^ 65535, g[7] ^ 65535)];
+  if (g[0] == 0x64 && g[1] == 0xff9b && g[2] == 0 && g[3] == 0 && g[4] == 0 && g[5] == 0) return [quad(g[6], g[7])];
+  if (g[0] != 0 || g[1] != 0 || g[2] != 0 || g[3] != 0 || g[5] != 0 || g[4] != 0 && g[4] != 65535) return [];
+  return g[4] == 0 && g[6] == 0 && g[7] < 2 ? [] : [quad(g[6], g[7])];
+}
+
+// holdsOne tells whether one of some IPv4 addresses is in a network.
+function holdsOne(addresses, network, mask) {
+  for (var i = 0; i < addresses.length; i++) {
+    if (isInNet(addresses[i], network, mask)) return true;
+  }
+  return false;
+}
+
 // portOf is the port of a URL.
 function portOf(url) {
   var m = /^([a-z][a-z0-9+.\-]*):\/\/(?:[^\/?#]*@)?(?:\[[^\]]*\]|[^\/:?#]*)(?::(\d+))?/i.exec(url);

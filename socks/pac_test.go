@@ -225,9 +225,9 @@ func ExamplePAC() {
 	//   var direct = "DIRECT";
 	//   var port = portOf(url);
 	//   host = plainHost(host);
-	//   var v4 = isAddress4(host), v6 = groupsOf(host);
+	//   var v4 = isAddress4(host), v6 = groupsOf(host), held = v4 ? [host] : heldBy(v6);
 	//   if (host == "office.example" || dnsDomainIs(host, ".office.example")) return direct;
-	//   if (v4 && isInNet(host, "10.0.0.0", "255.0.0.0")) return direct;
+	//   if (holdsOne(held, "10.0.0.0", "255.0.0.0")) return direct;
 	//   return tunnel;
 	// }
 }

@@ -73,6 +73,20 @@ var routeTables = []struct {
 		{target: "xz.test:1", want: -1},
 		{target: "10.0.0.1:1", want: -1},
 	}},
+	{"addresses within addresses", []RouteRule{match("203.0.113.0/24", "10.0.0.0/8:22"), match("private", "10.0.0.0/8"), match("64:ff9b::/96"), match("0.0.0.0/0")}, []routeCase{
+		{target: "[::ffff:203.0.113.7]:1", want: 0},
+		{target: "[64:ff9b::203.0.113.7]:1", want: 0},  // NAT64
+		{target: "[2002:cb00:7107::1]:1", want: 0},     // 6to4
+		{target: "[::ffff:0:cb00:7107]:1", want: 0},    // SIIT
+		{target: "[2001:0:cb00:7107::1]:1", want: 0},   // Teredo, by its server
+		{target: "[2001:0:1:2::34ff:8ef8]:1", want: 0}, // and by its client
+		{target: "[64:ff9b::10.1.2.3]:22", want: 0},
+		{target: "[64:ff9b::10.1.2.3]:23", want: 1},
+		{target: "[64:ff9b::8.8.8.8]:1", want: 2},
+		{target: "[2002:808:808::]:1", want: 3},
+		{target: "[::1]:1", want: -1}, // has the form, and is none
+		{target: "[2001:db8::cb00:7107]:1", want: -1},
+	}},
 	{"networks", []RouteRule{match("192.0.2.7"), match("192.0.2.0/24"), match("2001:db8::/32"), match("::ffff:198.51.100.0/120"), match("private"), match("loopback"), match("linklocal"), match("plain")}, []routeCase{
 		{target: "192.0.2.7:1", want: 0},
 		{target: "192.0.2.8:1", want: 1},
@@ -265,7 +279,7 @@ func ExampleRoutes_Explain() {
 		fmt.Println(v.Matched, v.Reason)
 	}
 	// Output:
-	// false "10.0.0.0/8" or "private" has addresses: a name is not looked up for a rule
+	// false "10.0.0.0/8" or "private" is not for www.office.example, which is a name and is not looked up for a rule
 	// false is for port 22, not 443
 	// false is for user alice, and no user was given
 	// true "*.example" is for www.office.example

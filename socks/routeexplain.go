@@ -1,10 +1,12 @@
 package socks
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // RouteVerdict is what one rule says of a query, and why.
@@ -74,7 +76,7 @@ func (r *routeRule) missesHost(t Target) string {
 	}
 	entries := quoteList(r.match)
 	if addresses && t.name != "" {
-		return entries + " has addresses: a name is not looked up for a rule"
+		return fmt.Sprintf("%s is not for %s, which is a name and is not looked up for a rule", entries, t.host())
 	}
 	return fmt.Sprintf("%s is not for %s", entries, t.host())
 }
@@ -161,5 +163,9 @@ func ParseQueryTarget(text string) (Target, error) {
 	if t, err := newHost(strings.Trim(text, "[]")); err == nil {
 		return t, nil
 	}
-	return ParseTarget(text)
+	t, err := ParseTarget(text)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return Target{}, errBadPort
+	}
+	return t, err
 }

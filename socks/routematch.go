@@ -81,7 +81,15 @@ func (m *hostMatch) matchesHost(t Target) bool {
 	case m.name != "":
 		return t.name == m.name && !m.below || strings.HasSuffix(t.name, "."+m.name)
 	}
-	return t.ip.IsValid() && m.prefix.Contains(ip)
+	return t.ip.IsValid() && (m.prefix.Contains(ip) || slices.ContainsFunc(inner(ip), m.prefix.Contains))
+}
+
+// inner returns the IPv4 addresses that packets for ip may end at: whoever blocks a network, or ties it to a path, means it by all of its names.
+func inner(ip netip.Addr) []netip.Addr {
+	if ip.IsLoopback() || ip.IsUnspecified() { // they have the form of an address that holds another, and do not
+		return nil
+	}
+	return embedded(ip)
 }
 
 // privatePrefixes are those of the keyword private. A metadata service in one of them is private, too: its class only says that more is needed to open it.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/things-go/go-socks5/statute"
 )
@@ -20,6 +21,8 @@ type Target struct {
 	port uint16
 }
 
+var errBadPort = errors.New("port is not a number from 1 to 65535")
+
 // ParseTarget reads "host:port". An IPv6 address stands in brackets.
 func ParseTarget(hostport string) (Target, error) {
 	host, portText, err := net.SplitHostPort(hostport)
@@ -28,7 +31,7 @@ func ParseTarget(hostport string) (Target, error) {
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return Target{}, errors.New("parse target: port is not a number from 1 to 65535")
+		return Target{}, errBadPort
 	}
 	return newTarget(host, uint16(port))
 }
@@ -167,6 +170,9 @@ func checkLabel(label string) error {
 		c := label[i]
 		ok := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 		if !ok {
+			if c >= utf8.RuneSelf {
+				return nameError("letters beyond a to z are written as in xn--bcher-kva.example")
+			}
 			return nameError("character other than letters, digits, hyphen and underscore")
 		}
 	}

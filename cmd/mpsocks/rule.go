@@ -41,7 +41,7 @@ func ruleTestCmd(e env) *cobra.Command {
 		Long: "test asks the rules one after the other, as the local port does, and shows what each of them says\n" +
 			"up to the one that decides. A name is not looked up: rules with networks are for addresses.",
 		Example: "  $ mpsocks rule test printer.office.example:631 -c client.yaml\n" +
-			"  printer.office.example:631 by tcp\n" +
+			"  printer.office.example:631 by tcp, for a program that speaks socks5\n" +
 			"    no   rules[0] (client.yaml:20) \"*.onion\" is not for printer.office.example\n" +
 			"    yes  rules[1] (client.yaml:22) \"office.example\" is for printer.office.example\n" +
 			"  direct: from this machine, not through the egress; the name is looked up here",
@@ -114,9 +114,9 @@ func runRuleTest(e env, q ruleTest, target string) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s by %s", query.Target.Short(), query.Protocol)
+	fmt.Fprintf(&b, "%s by %s, for a program that speaks %s", query.Target.Short(), query.Protocol, query.Proxy)
 	if q.user != "" {
-		fmt.Fprintf(&b, " for user %s", q.user)
+		fmt.Fprintf(&b, " as user %s", q.user)
 	}
 	b.WriteByte('\n')
 	for _, v := range routes.Explain(query) {

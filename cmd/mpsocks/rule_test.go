@@ -27,17 +27,17 @@ func TestRuleTest(t *testing.T) {
 		args string
 		want string
 	}{
-		{"x.onion", "x.onion by tcp\n  yes  rules[0] (FILE:9) \"*.onion\" is for x.onion\nvia:socks5://bob:xxxxx@127.0.0.1:9050: to the SOCKS5 server 127.0.0.1:9050, which looks the name up; not through the egress\n"},
-		{"10.1.2.3:80", "10.1.2.3:80 by tcp\n  no   rules[0] (FILE:9) \"*.onion\" is not for 10.1.2.3\n  yes  rules[1] (FILE:10) \"private\" is for 10.1.2.3\ndirect: from this machine, not through the egress\n"},
-		{"a.office.example:22 --user alice", "for user alice\n"},
-		{"a.office.example:22 --user alice", "  no   rules[1] (FILE:10) \"private\" has addresses: a name is not looked up for a rule\n  yes  rules[2] (FILE:11) \"office.example\" is for a.office.example, port 22, user alice\ndirect:eth0: from this machine by eth0"},
+		{"x.onion", "x.onion by tcp, for a program that speaks socks5\n  yes  rules[0] (FILE:9) \"*.onion\" is for x.onion\nvia:socks5://bob:xxxxx@127.0.0.1:9050: to the SOCKS5 server 127.0.0.1:9050, which looks the name up; not through the egress\n"},
+		{"10.1.2.3:80", "10.1.2.3:80 by tcp, for a program that speaks socks5\n  no   rules[0] (FILE:9) \"*.onion\" is not for 10.1.2.3\n  yes  rules[1] (FILE:10) \"private\" is for 10.1.2.3\ndirect: from this machine, not through the egress\n"},
+		{"a.office.example:22 --user alice", "by tcp, for a program that speaks socks5 as user alice\n"},
+		{"a.office.example:22 --user alice", "  no   rules[1] (FILE:10) \"private\" is not for a.office.example, which is a name and is not looked up for a rule\n  yes  rules[2] (FILE:11) \"office.example\" is for a.office.example, port 22, user alice\ndirect:eth0: from this machine by eth0"},
 		{"a.office.example:22", "  no   rules[2] (FILE:11) is for user alice, and no user was given\n  no   rules[3] (FILE:12) is for udp, not tcp\n"},
-		{"a.office.example --udp", "by udp\n"},
+		{"a.office.example --udp", "by udp, for a program that speaks socks5\n"},
 		{"a.office.example --udp", "\nblock: refused (SOCKS reply 2, HTTP 403)\n"},
 		{"bank.example:443", "\ntunnel: through the egress, which looks the name up; only on wlan0, never on a backup path\n"},
 		{"other.example:443", "\n  no rule matches\ntunnel: through the egress, which looks the name up\n"},
-		{"[2001:db8::1]:443", "[2001:db8::1]:443 by tcp\n"},
-		{"2001:db8::1", "2001:db8::1 by tcp\n"},
+		{"[2001:db8::1]:443", "[2001:db8::1]:443 by tcp, for a program that speaks socks5\n"},
+		{"2001:db8::1", "2001:db8::1 by tcp, for a program that speaks socks5\n"},
 	} {
 		got := mpsocks(t, "", append([]string{"rule", "test", "-c", file}, strings.Fields(tc.args)...)...)
 		if want := strings.ReplaceAll(tc.want, "FILE", file); got.code != exitOK || !strings.Contains(got.out, want) {
@@ -57,7 +57,7 @@ func TestRuleTest(t *testing.T) {
 func TestRuleTestWithoutRules(t *testing.T) {
 	client, _ := pairOfFiles(t, "127.0.0.1:8443")
 	got := mpsocks(t, "", "rule", "test", "example.org:443", "-c", client)
-	if want := "example.org:443 by tcp\n  there are no rules\ntunnel: through the egress, which looks the name up\n"; got.code != exitOK || got.out != want {
+	if want := "example.org:443 by tcp, for a program that speaks socks5\n  there are no rules\ntunnel: through the egress, which looks the name up\n"; got.code != exitOK || got.out != want {
 		t.Errorf("rule test = %+v, want %s", got, want)
 	}
 }
