@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,11 @@ type httpClient struct {
 	user   string              // who has given a password with the request
 	routes *Routes             // by which the connections to targets were made
 	answer http.ResponseWriter // of the request that is being forwarded: HTTP/1 has one at a time
+
+	content *content // of that request; nil: none
+	// owing is a client that has its answer and has not sent all of its content. The connection ends then: net/http would wait for the rest
+	// without end, and take for a request what comes after that.
+	owing atomic.Bool
 
 	once  sync.Once
 	ended chan struct{}
@@ -61,6 +67,9 @@ func clientOf(ctx context.Context) *httpClient {
 // Read reads from the client. net/http reads one byte ahead while it answers, and takes an end of stream for a client that has left. It may
 // as well be one that has finished sending and waits, so that this read does not end before the answer has, or the client's patience.
 func (c *httpClient) Read(p []byte) (int, error) {
+	if c.owing.Load() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	n, err := c.Conn.Read(p)
 	c.account.up(n)
 	if n > 0 || err != io.EOF || len(p) != 1 {
@@ -122,9 +131,16 @@ func (c *httpClient) stop(stop bool) {
 // CloseWrite ends the stream to the client, and leaves the other direction.
 func (c *httpClient) CloseWrite() error { return closeWrite(c.Conn) }
 
-// Close ends the connection, and those to targets that are idle.
+// Close ends the connection, and those to targets that are idle. What a client still sends is taken in for a moment: it would be answered by a
+// reset, and that may overtake the answer (RFC 9112 section 9.6).
 func (c *httpClient) Close() error {
 	defer c.once.Do(func() { close(c.ended) })
 	defer c.way.CloseIdleConnections()
+	if c.owing.CompareAndSwap(true, false) && c.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(contentLinger)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, maxOwed)
+	}
 	return c.Conn.Close()
 }
+
+// maxOwed bounds what is taken in of it.
+const maxOwed = 1 << 20

@@ -2,11 +2,13 @@ package socks
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 // Content that cannot be read is the client's fault, not the target's.
@@ -46,6 +48,53 @@ func TestForwardEarlyAnswer(t *testing.T) {
 	resp, body := exchange(t, c, bufio.NewReader(c), "POST http://"+target+"/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabcd")
 	if resp.StatusCode != http.StatusRequestEntityTooLarge || body != "no!" {
 		t.Errorf("status %d, %q; want 413 with its content", resp.StatusCode, body)
+	}
+}
+
+// A client that has its answer and still owes content is not waited for, and what it sends after all is not taken for a request.
+func TestForwardUnsentContent(t *testing.T) {
+	for name, expects := range map[string]string{"sent unasked": "", "asked for": "Expect: 100-continue\r\n"} {
+		for _, late := range []string{"", "GET http://smuggled.example/ HTTP/1.1\r\nHost: x\r\n\r\n", string(make([]byte, 2*maxOwed))} {
+			t.Run(fmt.Sprintf("%s, %d late", name, len(late)), func(t *testing.T) {
+				onSite(t, FrontConfig{}, func(s *site) {
+					c := s.client()
+					defer c.Close()
+					mustWrite(s.t, c, []byte("POST http://good.example/ HTTP/1.1\r\nHost: x\r\n"+expects+"Content-Length: 5000000\r\n\r\n"))
+					target := <-s.targets
+					defer target.Close()
+					if _, err := readRawHead(bufio.NewReader(target)); err != nil {
+						s.t.Fatal(err)
+					}
+					start := time.Now()
+					mustWrite(s.t, target, []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n0\r\n\r\n"))
+					r := bufio.NewReader(c)
+					resp, err := http.ReadResponse(r, nil)
+					for err == nil && resp.StatusCode == http.StatusContinue { // may come before it, and means nothing
+						resp, err = http.ReadResponse(r, nil)
+					}
+					if err != nil {
+						s.t.Fatal(err)
+					}
+					if body, err := io.ReadAll(resp.Body); string(body) != "early" || err != nil {
+						s.t.Errorf("content %q, %v", body, err)
+					}
+					sent := make(chan struct{})
+					go func() {
+						defer close(sent)
+						_, _ = c.Write([]byte(late))
+					}()
+					rest, err := io.ReadAll(r)
+					if took := time.Since(start); len(rest) > 0 || took > contentLinger+instant {
+						s.t.Errorf("behind the answer %q, %v after %v; want an end", rest, err, took)
+					}
+					time.Sleep(contentLinger)
+					<-sent
+					if _, dials := s.counts(); dials != 1 {
+						s.t.Errorf("%d connections to targets, want 1", dials)
+					}
+				})
+			})
+		}
 	}
 }
 

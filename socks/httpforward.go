@@ -24,7 +24,7 @@ const (
 	forwardTargets    = 8               // idle connections kept for one client
 	forwardContinue   = 1 * time.Second // for a target to say whether it wants the content (RFC 9110 section 10.1.1)
 	forwardAnswerHead = 256 << 10       // bytes of an answer's head
-	refusedLinger     = 2 * time.Second
+	contentLinger     = 2 * time.Second // for what is left of a request that has its answer, or was refused
 )
 
 // forwarder serves requests in absolute-form (RFC 9112 section 3.2.2): what clients send a proxy for plain http URLs. HTTP itself, with its
@@ -98,7 +98,9 @@ func rewrite(r *httputil.ProxyRequest) {
 	setTarget(r.Out, originForm(r.In.RequestURI))
 	r.Out.Trailer = r.In.Trailer // filled when the content has been read
 	if r.Out.Body != nil {
-		r.Out.Body = &content{ReadCloser: r.Out.Body, client: clientOf(r.In.Context())}
+		c := clientOf(r.In.Context())
+		c.content = &content{ReadCloser: r.Out.Body, client: c}
+		r.Out.Body = c.content
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if v, there := r.In.Header[name]; there {
@@ -233,7 +235,11 @@ func (w *forwarder) forward(rw http.ResponseWriter, r *http.Request, c *httpClie
 	}()
 	c.answer = rw
 	c.follow(w.f.routes.Load())
+	c.content = nil
 	w.proxy.ServeHTTP(rw, r)
+	if c.content != nil && !c.content.ended.Load() {
+		c.owing.Store(true)
+	}
 }
 
 // permit checks the client's name and password, if the front wants any.
@@ -287,7 +293,7 @@ func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if !errors.As(err, new(*unreached)) {
-		refuse(rw, http.StatusBadGateway, "the target ended the connection before it answered")
+		refuse(rw, http.StatusBadGateway, "the target ended the connection before it answered, or its answer is not HTTP")
 		return
 	}
 	w.f.ledger.failed("", ReplyFor(err))
@@ -297,7 +303,7 @@ func (w *forwarder) failed(rw http.ResponseWriter, r *http.Request, err error) {
 
 // refuse answers with a status and one line for people, and ends the connection. Nothing the client sent is repeated to it.
 func refuse(rw http.ResponseWriter, status int, text string) {
-	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(refusedLinger)) // nobody waits for the rest of what was refused
+	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(contentLinger)) // nobody waits for the rest of what was refused
 	h := rw.Header()
 	h.Set("Content-Type", "text/plain")
 	h.Set("Connection", "close")

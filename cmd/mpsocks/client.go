@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"log"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,6 +84,13 @@ func runClient(ctx context.Context, e env, file, system string) error {
 // logFlush is how long the end of the program waits for whoever reads the log.
 const logFlush = time.Second
 
+// newLogger makes the program's logger. What libraries say by the standard library's own, such as net/http of an answer that nobody has asked for, is of
+// interest at level debug: it has words of whoever is at the other end, as often as he likes.
 func newLogger(e env, l configs.Log) (*logging.Logger, error) {
-	return logging.New(logging.Options{Out: e.err, Level: l.Level, Format: l.Format, Color: e.color})
+	out, err := logging.New(logging.Options{Out: e.err, Level: l.Level, Format: l.Format, Color: e.color})
+	if err == nil {
+		log.SetFlags(0)
+		log.SetOutput(slog.NewLogLogger(out.Handler(), slog.LevelDebug).Writer())
+	}
+	return out, err
 }

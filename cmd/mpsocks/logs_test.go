@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mpsocks/mpsocks/configs"
 	"github.com/mpsocks/mpsocks/internal/admin"
@@ -147,6 +151,28 @@ func TestLogHasNoSecrets(t *testing.T) {
 					t.Errorf("%s is in the log of the %s", what, side)
 				}
 			}
+		}
+	}
+}
+
+// What a library says by the standard library's logger may hold words of a stranger: it is a line of this program's log, at level debug.
+func TestLogOfLibraries(t *testing.T) {
+	flags := log.Flags()
+	t.Cleanup(func() {
+		log.SetOutput(os.Stderr)
+		log.SetFlags(flags)
+	})
+	for level, want := range map[string]int{"info": 0, "debug": 1} {
+		var out bytes.Buffer
+		logger, err := newLogger(env{err: &out}, configs.Log{Level: level, Format: "json"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Print("unsolicited response\nstarting with POISON")
+		logger.Close(time.Second)
+		lines := logLines(t, out.String())
+		if len(lines) != want || want > 0 && (lines[0]["level"] != "debug" || !strings.Contains(lines[0]["message"].(string), "POISON")) {
+			t.Errorf("level %s: %v, want %d lines of level debug", level, lines, want)
 		}
 	}
 }
