@@ -69,7 +69,7 @@ func (s *Session) isEstablished() bool {
 	}
 }
 
-// allFailed returns the paths' errors once every one of them that may start the session has failed.
+// allFailed returns the paths' errors, as PathErrors, once every one of them that may start the session has failed.
 func (s *Session) allFailed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,14 +81,17 @@ func (s *Session) allFailed() error {
 	if mode == proto.StartSingle {
 		starters = starters[:min(1, len(starters))]
 	}
-	var errs []error
+	var errs PathErrors
 	for _, p := range starters {
 		if p.err == nil {
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("path %s: %w", p.Name, p.err))
+		errs = append(errs, &PathError{p.Name, p.err})
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return errs
 }
 
 // abandon gives up a session that never came to be.

@@ -2,6 +2,8 @@ package mptcp
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/mpsocks/mpsocks/mptcp/internal/proto"
@@ -30,6 +32,51 @@ var (
 	// ErrNoPath: a session was to be dialled without a path to dial.
 	ErrNoPath = errors.New("no path to dial")
 )
+
+// PathError is what went wrong on one path.
+type PathError struct {
+	Path string
+	Err  error
+}
+
+// Error implements error.
+func (e *PathError) Error() string { return "path " + e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *PathError) Unwrap() error { return e.Err }
+
+// PathErrors are what went wrong on several paths. What is the same on some of them is said once, and the same errors in another order are the same text.
+type PathErrors []*PathError
+
+// Error implements error.
+func (all PathErrors) Error() string {
+	var texts []string
+	on := make(map[string][]string)
+	for _, e := range slices.SortedFunc(slices.Values(all), func(a, b *PathError) int { return strings.Compare(a.Path, b.Path) }) {
+		text := e.Err.Error()
+		if on[text] == nil {
+			texts = append(texts, text)
+		}
+		on[text] = append(on[text], e.Path)
+	}
+	for i, text := range texts {
+		word := "path "
+		if len(on[text]) > 1 {
+			word = "paths "
+		}
+		texts[i] = word + strings.Join(on[text], ", ") + ": " + text
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns them one by one.
+func (all PathErrors) Unwrap() []error {
+	errs := make([]error, len(all))
+	for i, e := range all {
+		errs[i] = e
+	}
+	return errs
+}
 
 // StreamError says why a stream broke. It is syscall.ECONNRESET to errors.Is, so that callers treat it as a TCP connection's reset.
 type StreamError struct {

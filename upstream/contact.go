@@ -234,7 +234,7 @@ type agreement struct {
 func (a *agreement) add(ctx context.Context, r *reached) error {
 	if r.err != nil {
 		r.drop()
-		a.failed = append(a.failed, &pathError{r.line.Name, r.err})
+		a.failed = append(a.failed, onPath(r.line.Name, r.err))
 		return nil
 	}
 	a.met = append(a.met, r)
@@ -244,21 +244,21 @@ func (a *agreement) add(ctx context.Context, r *reached) error {
 	}
 	if a.lead == nil {
 		if err := a.hold(ctx, r); err != nil {
-			a.failed = append(a.failed, &pathError{r.line.Name, err})
+			a.failed = append(a.failed, onPath(r.line.Name, err))
 			return nil
 		}
 		a.lead, a.paths = r, append(a.paths, r.line.Name)
 		return nil
 	}
 	if r.local() == a.lead.local() {
-		a.failed = append(a.failed, &pathError{r.line.Name, fmt.Errorf("leaves from %v as path %s does", r.local(), a.lead.line.Name)})
+		a.failed = append(a.failed, onPath(r.line.Name, fmt.Errorf("leaves from %v as path %s does", r.local(), a.lead.line.Name)))
 		return nil
 	}
 	switch err := a.confirm(ctx, r); {
 	case errors.Is(err, ErrPathsDiffer):
 		return err
 	case err != nil:
-		a.failed = append(a.failed, &pathError{r.line.Name, err})
+		a.failed = append(a.failed, onPath(r.line.Name, err))
 	default:
 		a.paths = append(a.paths, r.line.Name)
 	}

@@ -302,7 +302,7 @@ func TestFirstContactOldEgress(t *testing.T) {
 	}()
 	addr := e.Addrs()[0].String()
 	c := contactClient(t, id, log, file, addr, addr)
-	log.wait(t, "WARN no first contact", "path path1: handshake with", "path path2: handshake with")
+	log.wait(t, "WARN no first contact", "paths path1, path2: handshake with")
 	wantNoPin(t, c, file)
 }
 

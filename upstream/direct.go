@@ -28,7 +28,7 @@ func (c *Client) readyPath(name string) (PathConfig, netifs, error) {
 		err = p.ready(all)
 	}
 	if err != nil {
-		return p, all, &pathError{name, &unroutedError{err}}
+		return p, all, onPath(name, &unroutedError{err})
 	}
 	return p, all, nil
 }
@@ -51,11 +51,11 @@ func (c *Client) DialDirect(ctx context.Context, path string, to netip.AddrPort)
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	targets, err := p.targets(all, 0, []netip.AddrPort{to})
 	if err != nil { // it is there, but does not lead there
-		return nil, &pathError{path, &unroutedError{fmt.Errorf("no route to %v", to.Addr())}}
+		return nil, onPath(path, &unroutedError{fmt.Errorf("no route to %v", to.Addr())})
 	}
 	conn, err := dialTCP(ctx, &targets[0], false)
 	if err != nil {
-		return nil, &pathError{path, err}
+		return nil, onPath(path, err)
 	}
 	return conn, nil
 }
@@ -89,7 +89,7 @@ func (c *Client) ListenDirect(path string) (*net.UDPConn, error) {
 	}
 	pc, err := lc.ListenPacket(context.Background(), network, local)
 	if err != nil {
-		return nil, &pathError{path, err}
+		return nil, onPath(path, err)
 	}
 	return pc.(*net.UDPConn), nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/mpsocks/mpsocks/mptcp"
 )
 
 // Errors of a dial that the caller can act on.
@@ -30,7 +32,19 @@ type attempts []error
 
 func (a attempts) Error() string {
 	var texts []string
+	var paths mptcp.PathErrors
 	for _, err := range a {
+		if p, ok := err.(*mptcp.PathError); ok {
+			paths = append(paths, p)
+		}
+	}
+	if len(paths) > 0 {
+		texts = append(texts, paths.Error())
+	}
+	for _, err := range a {
+		if _, ok := err.(*mptcp.PathError); ok {
+			continue
+		}
 		if text := err.Error(); !slices.Contains(texts, text) { // tries of one thing mostly fail alike
 			texts = append(texts, text)
 		}

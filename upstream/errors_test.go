@@ -59,3 +59,17 @@ func TestFlatten(t *testing.T) {
 		t.Error("flatten changes what is on one line")
 	}
 }
+
+// What is wrong with all paths alike is said once.
+func TestErrorsOfPaths(t *testing.T) {
+	refused := errors.New("connect to 192.0.2.1:8443: connection refused")
+	other := errors.New("no such interface")
+	err := attempts{onPath("wlan0", refused), onPath("phone", other), onPath("cable", refused), errNothing, errNothing}
+	const want = "paths cable, wlan0: connect to 192.0.2.1:8443: connection refused; path phone: no such interface; nothing to try"
+	if got := err.Error(); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if !errors.Is(err, refused) || !errors.Is(err, other) {
+		t.Error("the causes are lost")
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mpsocks/mpsocks/mptcp"
 )
 
 // resolveTime bounds the look-up of the egress's name for discovery. Without an
@@ -392,7 +394,7 @@ func (ls *lines) why() error {
 	var causes attempts
 	for _, l := range ls.list {
 		if err := cmp.Or(l.absent, l.err); err != nil && ls.dutyOf(l).role != RoleNever {
-			causes = append(causes, &pathError{l.Name, err})
+			causes = append(causes, onPath(l.Name, err))
 		}
 	}
 	if len(causes) == 0 {
@@ -403,14 +405,8 @@ func (ls *lines) why() error {
 
 var errNoAnswer = errors.New("no answer yet")
 
-// pathError is what went wrong on one path.
-type pathError struct {
-	path string
-	err  error
-}
-
-func (e *pathError) Error() string { return "path " + e.path + ": " + e.err.Error() }
-func (e *pathError) Unwrap() error { return e.err }
+// onPath is what went wrong on one path.
+func onPath(path string, err error) error { return &mptcp.PathError{Path: path, Err: err} }
 
 // leavesBy is the interface of a line that has that local address, or ""; the system chooses one for a line that names none.
 func (ls *lines) leavesBy(l *line, local string) string {

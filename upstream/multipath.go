@@ -480,7 +480,7 @@ func (m *multipath) unreachable() error {
 	}
 	var silent attempts
 	for _, p := range s.Stats().Paths {
-		silent = append(silent, &pathError{p.Name, errors.New(p.Reason)})
+		silent = append(silent, onPath(p.Name, errors.New(p.Reason)))
 	}
 	return m.lines.unreachable(silent.err())
 }

@@ -63,7 +63,7 @@ func TestPacing(t *testing.T) {
 	}{
 		{mptcp.ErrPeerBusy, false, false},
 		{mptcp.ErrPeerBusy, true, true},
-		{&pathError{"a", &handshakeError{"192.0.2.1:8443", errTruncated}}, true, true},
+		{onPath("a", &handshakeError{"192.0.2.1:8443", errTruncated}), true, true},
 		{&handshakeError{"192.0.2.1:8443", fmt.Errorf("no answer: %w", context.DeadlineExceeded)}, true, true},
 		{&handshakeError{"192.0.2.1:8443", ErrWrongEgressKey}, true, false},
 		{ErrNoRoute, true, false},

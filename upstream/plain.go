@@ -73,7 +73,7 @@ func (t *plain) dial(ctx context.Context) (net.Conn, error) {
 	c, err := race(ctx, len(list), stagger, func(ctx context.Context, i int) (*plainConn, error) {
 		c, err := t.connect(ctx, list[i])
 		if err != nil {
-			return nil, &pathError{list[i].Name, err}
+			return nil, onPath(list[i].Name, err)
 		}
 		return c, nil
 	}, func(c *plainConn) { _ = tcpsock.Abort(c.tcp) })

@@ -170,7 +170,7 @@ func (m *quicMember) establish(ctx context.Context) (*quicLink, error) {
 		k, err := m.connect(ctx, list[i])
 		if err != nil {
 			m.way.lines.failed(list[i], err)
-			return nil, &pathError{list[i].Name, err}
+			return nil, onPath(list[i].Name, err)
 		}
 		m.way.lines.worked(list[i], k.conn.LocalAddr(), k.conn.RemoteAddr())
 		return k, nil

@@ -103,7 +103,7 @@ func (t *lone) connect(ctx context.Context) (made, error) {
 	return race(ctx, len(list), stagger, func(ctx context.Context, i int) (made, error) {
 		c, err := t.lines.dial(ctx, list[i])
 		if err != nil {
-			return made{}, &pathError{list[i].Name, err}
+			return made{}, onPath(list[i].Name, err)
 		}
 		return made{c, list[i]}, nil
 	}, func(m made) { m.abort() })
