@@ -55,12 +55,13 @@ type realClient struct {
 }
 
 const (
-	python  = "/usr/bin/python3:python3"
-	pySocks = python + " /usr/lib/python3/dist-packages/socks.py:python3-socks"
-	pyReq   = pySocks + " /usr/lib/python3/dist-packages/requests:python3-requests"
-	chains  = "proxychains4:proxychains4"
-	sshNC   = "ssh:openssh-client nc:netcat-openbsd /usr/sbin/sshd:openssh-server"
-	sshArgs = `-F /dev/null -i "$KEYS/key" -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR ` +
+	python     = "/usr/bin/python3:python3"
+	pySocks    = python + " /usr/lib/python3/dist-packages/socks.py:python3-socks"
+	pyReq      = pySocks + " /usr/lib/python3/dist-packages/requests:python3-requests"
+	chains     = "proxychains4:proxychains4"
+	sshNC      = "ssh:openssh-client nc:netcat-openbsd /usr/sbin/sshd:openssh-server"
+	sshConnect = "ssh:openssh-client connect-proxy:connect-proxy /usr/sbin/sshd:openssh-server"
+	sshArgs    = `-F /dev/null -i "$KEYS/key" -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR ` +
 		`-o "ProxyCommand=nc -X 5 -x 127.0.0.1:$PORT %h %p"`
 	chain = `printf 'strict_chain\nproxy_dns\n[ProxyList]\nsocks5 127.0.0.1 %s\n' "$PORT" >"$DIR/chain"; proxychains4 -q -f "$DIR/chain" `
 
@@ -127,6 +128,22 @@ var realClients = []realClient{
 	{name: "scp by nc -X 5", needs: sshNC + " scp:openssh-client", command: `head -c 1000000 /dev/urandom >"$DIR/a"; echo "$BODY" >>"$DIR/a"; scp -q ` + strings.Replace(sshArgs, "-p 2222", "-P 2222", 1) + ` "$DIR/a" "$HOST:$DIR/b" && cmp "$DIR/a" "$DIR/b" && tail -n 1 "$DIR/b"`},
 	{name: "git by ssh and nc -X 5", needs: sshNC + " git:git", command: `git init -q "$DIR/repo" && cd "$DIR/repo" && git -c user.name=x -c user.email=x@x.example commit -q --allow-empty -m "$BODY" && ` +
 		`GIT_SSH_COMMAND='ssh ` + sshArgs + `' git clone -q "ssh://$HOST$DIR/repo" "$DIR/copy" 2>"$DIR/log" && git -C "$DIR/copy" log --format=%s`},
+	{name: "ssh by connect-proxy -S", needs: sshConnect, command: `ssh ` + sshBy(`connect-proxy -S 127.0.0.1:$PORT %h %p`) + ` $HOST "echo '$BODY'"`},
+	{name: "scp by connect-proxy -H", needs: sshConnect + " scp:openssh-client", command: `head -c 1000000 /dev/urandom >"$DIR/a"; echo "$BODY" >>"$DIR/a"; ` +
+		`scp -q ` + strings.Replace(sshBy(`connect-proxy -H 127.0.0.1:$PORT %h %p`), "-p 2222", "-P 2222", 1) + ` "$DIR/a" "$HOST:$DIR/b" && cmp "$DIR/a" "$DIR/b" && tail -n 1 "$DIR/b"`},
+	{name: "git by http and http.proxy", needs: "git:git", command: `git -c http.proxy=socks5h://127.0.0.1:$PORT ls-remote "http://$HOST:8080/git/$ID" | grep -q refs/heads/main && echo "$BODY"`},
+	{name: "git by ssh and connect-proxy -S", needs: sshConnect + " git:git", command: `git init -q "$DIR/repo" && cd "$DIR/repo" && git -c user.name=x -c user.email=x@x.example commit -q --allow-empty -m "$BODY" && ` +
+		`GIT_SSH_COMMAND='ssh ` + sshBy(`connect-proxy -S 127.0.0.1:$PORT %h %p`) + `' git clone -q "ssh://$HOST$DIR/repo" "$DIR/copy" 2>"$DIR/log" && git -C "$DIR/copy" log --format=%s`},
+	{name: "PySocks UDP", needs: pySocks, command: `/usr/bin/python3 -c '
+import os, socket, socks, struct
+s = socks.socksocket(socket.AF_INET, socket.SOCK_DGRAM); s.set_proxy(socks.SOCKS5, "127.0.0.1", int(os.environ["PORT"])); s.settimeout(5)
+name = b"".join(bytes([len(l)]) + l.encode() for l in os.environ["HOST"].split(".")) + b"\0"
+for tries in range(3):
+    s.sendto(struct.pack(">HHHHHH", 7, 256, 1, 0, 0, 0) + name + b"\0\1\0\1", (os.environ["IP"], 53))
+    try: answer, by = s.recvfrom(512); break
+    except socket.timeout: pass
+assert answer[:2] == b"\0\7" and answer[-4:] == socket.inet_aton(os.environ["IP"]) and by == (os.environ["IP"], 53), (answer, by)
+print(os.environ["BODY"])'`},
 	{name: "PySocks", needs: pySocks, command: `/usr/bin/python3 -c '
 import os, socks, urllib.parse
 u = urllib.parse.urlparse(os.environ["URL"])
@@ -158,6 +175,12 @@ print(requests.get(os.environ["URL"], proxies={"http": p, "https": p}, timeout=3
 	{name: "Firefox by PAC URL", needs: "firefox-esr:firefox-esr", command: firefoxHead + `printf 'user_pref("network.proxy.type", 2);\nuser_pref("network.proxy.autoconfig_url", "%s");\n` +
 		`user_pref("network.proxy.socks_remote_dns", true);\n' $PAC >>"$DIR/profile/user.js"; ` + firefoxEnd, objects: 100},
 	{name: "redsocks", needs: "/usr/sbin/redsocks:redsocks iptables:iptables curl:curl ss:iproute2", command: redsocksHead + `curl -fsS --max-time 20 $IPURL`},
+}
+
+// sshBy are the arguments of ssh that have it go by another command than nc.
+func sshBy(proxyCommand string) string {
+	before, _, _ := strings.Cut(sshArgs, "ProxyCommand=")
+	return before + "ProxyCommand=" + proxyCommand + `"`
 }
 
 // deadPort is one at which nobody listens.
@@ -292,8 +315,8 @@ func (c *clientsBed) serve(t *testing.T, ns *lab.Namespace, addr string, h http.
 	s.Start()
 }
 
-// ServeHTTP answers /t/ID with a text, /page/ID with a page of 100 objects, and
-// /o/ID/N with one of them.
+// ServeHTTP answers /t/ID with a text, /page/ID with a page of 100 objects, /o/ID/N with
+// one of them, and what is below /git/ID with a reference.
 func (c *clientsBed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	part := strings.Split(r.URL.Path, "/")
 	if len(part) < 3 {
@@ -309,6 +332,8 @@ func (c *clientsBed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch part[1] {
 	case "t":
 		fmt.Fprintln(w, bodyOf(part[2]))
+	case "git": // a repository, as far as its list of references
+		fmt.Fprintf(w, "%040d\trefs/heads/main\n", 1)
 	case "o":
 		w.Header().Set("Content-Type", "image/svg+xml")
 		fmt.Fprint(w, `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>`)
