@@ -187,11 +187,11 @@ func TestBenchLive(t *testing.T) {
 func TestBenchLiveOfSeveral(t *testing.T) {
 	client, _, _ := twoEgresses(t, "bench: true\n", "")
 	dir := filepath.Join(t.TempDir(), "out")
-	p := benchProgram(t, "live", "-c", client, "--transport", "mptcp,tcp", "--workload", "ttfb", "--runs", "1", "--out", dir)
+	p := benchProgram(t, "live", "-c", client, "--transport", "mptcp", "--workload", "ttfb", "--runs", "1", "--out", dir)
 	if <-p.done; p.code != exitOK {
 		t.Fatalf("bench live ended with %d:\n%s", p.code, p.err)
 	}
-	if res := checkRuns(t, dir, "mptcp", "tcp"); !res.Complete || len(res.Scenes) != 1 || res.Scenes[0].Name != "live home" {
+	if res := checkRuns(t, dir, "mptcp"); !res.Complete || len(res.Scenes) != 1 || res.Scenes[0].Name != "live home" {
 		t.Errorf("results = %+v", res)
 	}
 	if text := p.err.String(); !strings.Contains(text, "spare") || !strings.Contains(text, "bench: true") {

@@ -33,8 +33,12 @@ func serviceCmd(e env) *cobra.Command {
 		RunE: briefGroup,
 	}
 	c.AddCommand(
-		servicePartCmd(e, "install", "Install the service and start it", "  mpsocks service install -c /etc/mpsocks/client.yaml\n  mpsocks service install -c ~/.config/mpsocks/client.yaml --user", sysservice.Service.Install),
-		servicePartCmd(e, "uninstall", "Stop the service and remove it; configuration and keys stay", "  mpsocks service uninstall -c /etc/mpsocks/client.yaml", sysservice.Service.Uninstall),
+		servicePartCmd(e, "install", "Install the service and start it", "  mpsocks service install -c /etc/mpsocks/client.yaml\n  mpsocks service install -c ~/.config/mpsocks/client.yaml --user", sysservice.Service.Install,
+			func(s sysservice.Service) string {
+				return fmt.Sprintf("See `mpsocks service status -c %s` and `mpsocks status`.", quote(s.Config))
+			}),
+		servicePartCmd(e, "uninstall", "Stop the service and remove it; configuration and keys stay", "  mpsocks service uninstall -c /etc/mpsocks/client.yaml", sysservice.Service.Uninstall,
+			func(s sysservice.Service) string { return s.Config + " and the keys are still there." }),
 		serviceStatusCmd(e),
 	)
 	return withUsageArgs(c)
@@ -87,7 +91,8 @@ func namedFiles(names ...string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
-func servicePartCmd(e env, name, short, example string, plan func(sysservice.Service) ([]sysservice.Step, error)) *cobra.Command {
+// servicePartCmd carries out a plan; next says what to do then.
+func servicePartCmd(e env, name, short, example string, plan func(sysservice.Service) ([]sysservice.Step, error), next func(sysservice.Service) string) *cobra.Command {
 	var f serviceFlags
 	c := &cobra.Command{
 		Use: name + " -c FILE", Short: short, Example: example, Args: noArgs,
@@ -112,7 +117,7 @@ func servicePartCmd(e env, name, short, example string, plan func(sysservice.Ser
 				}
 				return err
 			}
-			fmt.Fprintf(e.err, "%s: %sed. See `mpsocks service status -c %s` and `mpsocks status`.\n", s.Name(), name, quote(s.Config))
+			fmt.Fprintf(e.err, "%s: %sed. %s\n", s.Name(), name, next(s))
 			return nil
 		},
 	}
