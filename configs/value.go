@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // Off is the value of a duration that is switched off in the file.
@@ -183,16 +185,6 @@ func parseRate(s string) (int64, bool) {
 	return 0, false
 }
 
-// rateText is the rate in the largest unit that has no fraction.
-func rateText(v int64) string {
-	for i := len(rateUnits) - 1; i >= 0; i-- {
-		if u := rateUnits[i]; v%u.bits == 0 {
-			return fmt.Sprintf("%d %s", v/u.bits, u.name)
-		}
-	}
-	return fmt.Sprintf("%d bit/s", v)
-}
-
 // ParseRate reads a rate such as 5Mbit/s, in bits per second, or off, which is 0.
 func ParseRate(s string) (int64, bool) {
 	if s == "off" {
@@ -218,7 +210,7 @@ func bitRate(to *int64, low, high int64) setter {
 		case !ok:
 			d.problem(n, key, "must be a rate such as 100Mbit/s, or off, not %q", s)
 		case v < low || v > high:
-			d.problem(n, key, "must be between %s and %s, or off, not %s", rateText(low), rateText(high), s)
+			d.problem(n, key, "must be between %s and %s, or off, not %s", units.Rate(float64(low)), units.Rate(float64(high)), s)
 		default:
 			*to = v
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mpsocks/mpsocks/internal/units"
 	"github.com/mpsocks/mpsocks/mptcp"
 )
 
@@ -198,7 +199,7 @@ func (d duty) limited(reason string) string {
 	if d.byHand {
 		by = "by hand"
 	}
-	text := fmt.Sprintf("limited to %g Mbit/s %s", float64(d.rate)/1e6, by)
+	text := fmt.Sprintf("limited to %s %s", units.Rate(float64(d.rate)), by)
 	if reason != "" {
 		text = reason + "; " + text
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 const (
@@ -212,7 +214,7 @@ func (u *usage) reached(now time.Time) map[string]string {
 	out := make(map[string]string)
 	for name, cfg := range u.caps {
 		if x := u.of(cfg, now); x.Octets >= uint64(cfg.Cap) {
-			out[name] = fmt.Sprintf("cap of %s reached; begins anew on %s", sizeText(cfg.Cap), monthEnd(now, cfg.CapStart).Format("2 January"))
+			out[name] = fmt.Sprintf("cap of %s reached; begins anew on %s", units.Size(uint64(cfg.Cap)), monthEnd(now, cfg.CapStart).Format("2 January"))
 		}
 	}
 	return out
@@ -320,13 +322,4 @@ func monthEnd(now time.Time, day int) time.Time {
 func dayOfMonth(year int, month time.Month, day int, loc *time.Location) time.Time {
 	last := time.Date(year, month+1, 0, 0, 0, 0, 0, loc).Day()
 	return time.Date(year, month, min(max(day, 1), last), 0, 0, 0, 0, loc)
-}
-
-// sizeText is n in a unit that people read.
-func sizeText(n int64) string {
-	v, i := float64(n), 0
-	for ; v >= 1000 && i < 4; i++ {
-		v /= 1000
-	}
-	return fmt.Sprintf("%.4g %s", v, []string{"B", "kB", "MB", "GB", "TB"}[i])
 }

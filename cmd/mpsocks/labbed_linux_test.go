@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mpsocks/mpsocks/bench/lab"
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // Addresses in a bed. Its namespaces are its own, so they can be the same in all.
@@ -182,7 +183,7 @@ func (s statusView) path(name string) pathView {
 
 // String shows what matters while things go wrong.
 func (p pathView) String() string {
-	return fmt.Sprintf("%s %s (%s) rtt %s sent %s received %s", p.Name, p.State, p.Reason, millis(p.RTT), bytesText(p.TX), bytesText(p.RX))
+	return fmt.Sprintf("%s %s (%s) rtt %s sent %s received %s", p.Name, p.State, p.Reason, millis(p.RTT), units.Size(p.TX), units.Size(p.RX))
 }
 
 // dial connects from the client's side of the lab.

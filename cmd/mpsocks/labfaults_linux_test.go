@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // warm is what has to have gone through before something goes wrong.
@@ -42,8 +44,8 @@ func (x *traffic) finish(t *testing.T) {
 	x.up.enough()
 	x.down.finish(t)
 	x.up.finish(t)
-	t.Logf("%s and %s that were under way arrived in %v", bytesText(uint64(x.down.at.count()-down)),
-		bytesText(uint64(x.up.at.count()-up)), round(time.Since(start)))
+	t.Logf("%s and %s that were under way arrived in %v", units.Size(uint64(x.down.at.count()-down)),
+		units.Size(uint64(x.up.at.count()-up)), round(time.Since(start)))
 	if id := x.b.status(t).Session.ID; id != x.session {
 		t.Errorf("session %s has become %s", x.session, id)
 	}
@@ -65,7 +67,7 @@ func (b *bed) returns(t *testing.T, i int) {
 		}
 		return p.State == "up" && p.RX > before.RX+part && p.TX > before.TX+part
 	})
-	t.Logf("%s was %s (%s); %s more each way after %v", before.Name, before.State, before.Reason, bytesText(part), round(took))
+	t.Logf("%s was %s (%s); %s more each way after %v", before.Name, before.State, before.Reason, units.Size(part), round(took))
 }
 
 // do carries out a command of the lab.

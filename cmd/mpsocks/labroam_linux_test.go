@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // change runs a verb of `mpsocks paths` on the client's side.
@@ -69,7 +71,7 @@ func (b *bed) testOverflow(t *testing.T) {
 	lasts(4 * time.Second)
 	first2, _ := b.carried(0)
 	second2, _ := b.carried(1)
-	t.Logf("a stream of 3 Mbit/s: %s by the primary path, %s by the secondary", bytesText(first2-first), bytesText(second2-second))
+	t.Logf("a stream of 3 Mbit/s: %s by the primary path, %s by the secondary", units.Size(first2-first), units.Size(second2-second))
 	if more := second2 - second; more > (first2-first)/20 {
 		t.Errorf("%d octets by the secondary path, %d by the primary", more, first2-first)
 	}
@@ -200,7 +202,7 @@ func (b *bed) testCap(t *testing.T) {
 	lasts(time.Second)
 	down2, up2 := b.carried(1)
 	n := down2 - down + up2 - up
-	t.Logf("%s when the cap of 20 MB was reached", bytesText(n))
+	t.Logf("%s when the cap of 20 MB was reached", units.Size(n))
 	if n < 20e6*0.97 || n > 20e6*1.03 {
 		t.Errorf("%d octets on a path with a cap of 20 MB", n)
 	}

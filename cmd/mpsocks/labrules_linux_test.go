@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // testLabRules has two paths, and rules about them that a running client is given.
@@ -30,7 +32,7 @@ func (b *bed) testOnePath(t *testing.T) {
 	after := b.status(t)
 	for i, p := range after.Paths {
 		rx, tx := p.RX-before.Paths[i].RX, p.TX-before.Paths[i].TX
-		t.Logf("%s: received %s, sent %s", p.Name, bytesText(rx), bytesText(tx))
+		t.Logf("%s: received %s, sent %s", p.Name, units.Size(rx), units.Size(tx))
 		switch {
 		case p.Name == name && (rx < size || tx < size):
 			t.Errorf("%s carried %d and %d bytes, want all of %d each way", p.Name, rx, tx, size)

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // testTransfer moves data one way, then the other, over both kinds of proxy.
@@ -25,7 +27,7 @@ func (b *bed) testTransfer(t *testing.T) {
 	after := b.status(t)
 	for i, p := range after.Paths {
 		rx, tx := p.RX-before.Paths[i].RX, p.TX-before.Paths[i].TX
-		t.Logf("%s (%s): received %s, sent %s", p.Name, p.Local, bytesText(rx), bytesText(tx))
+		t.Logf("%s (%s): received %s, sent %s", p.Name, p.Local, units.Size(rx), units.Size(tx))
 		if rx < size/50 || tx < size/50 {
 			t.Errorf("%s carried %d and %d bytes, want a fair part of %d each", p.Name, rx, tx, size)
 		}

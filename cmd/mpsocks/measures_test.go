@@ -22,7 +22,7 @@ func TestCapIsShownAlike(t *testing.T) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		t.Fatal(err)
 	}
-	if got := v.Cap.String(); got != "40 % of 30.0 GB" {
+	if got := v.Cap.String(); got != "40 % of 30 GB" {
 		t.Errorf("the table says %q", got)
 	}
 	if m := pathMetrics(upstream.PathStatus{}); m.Cap != nil {

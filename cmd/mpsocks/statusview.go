@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // statusView is the JSON of the admin port, as far as the tables show it.
@@ -114,7 +116,7 @@ func (c *capView) String() string {
 	if c == nil || c.Limit == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.0f %% of %s", 100*float64(c.Used)/float64(c.Limit), bytesText(c.Limit))
+	return fmt.Sprintf("%.0f %% of %s", 100*float64(c.Used)/float64(c.Limit), units.Size(c.Limit))
 }
 
 // roleEgress is what an egress calls itself.
@@ -133,7 +135,7 @@ func printStatus(w io.Writer, s statusView) error {
 		fmt.Fprintf(w, "reason: %s\n", dash(s.Session.Reason))
 	}
 	if s.Conns != nil {
-		fmt.Fprintf(w, "open %d   of %d   down %s   up %s\n", s.Conns.Open, s.Conns.Opened, bytesText(s.Conns.RX), bytesText(s.Conns.TX))
+		fmt.Fprintf(w, "open %d   of %d   down %s   up %s\n", s.Conns.Open, s.Conns.Opened, units.Size(s.Conns.RX), units.Size(s.Conns.TX))
 	}
 	fmt.Fprintln(w, s.UDP)
 	if err := printEgresses(w, s.Egresses, time.Now()); err != nil {
@@ -210,7 +212,7 @@ func printClients(w io.Writer, paths []pathView) {
 	fmt.Fprintln(w, "CLIENT\tFROM\tTO\tSTATE\tROLE\tRTT\tSENT\tRECEIVED\tREASON")
 	for _, p := range paths {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(p.Client), dash(p.Remote), dash(p.Local), dash(p.State), dash(p.Role),
-			millis(p.RTT), bytesText(p.TX), bytesText(p.RX), dash(p.Reason))
+			millis(p.RTT), units.Size(p.TX), units.Size(p.RX), dash(p.Reason))
 	}
 }
 
@@ -247,19 +249,6 @@ func percent(v *float64) string {
 	return fmt.Sprintf("%.0f %%", *v*100)
 }
 
-// bytesText is n in a unit that people read.
-func bytesText(n uint64) string {
-	const unit = 1000
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/unit, 0
-	for ; v >= unit && i < 4; i++ {
-		v /= unit
-	}
-	return fmt.Sprintf("%.1f %cB", v, "kMGTP"[i])
-}
-
 // percentFine is percent for what is small.
 func percentFine(v *float64) string {
 	if v == nil {
@@ -273,16 +262,7 @@ func bits(v *float64) string {
 	if v == nil {
 		return "-"
 	}
-	r := *v * 8
-	switch {
-	case r < 1e3:
-		return fmt.Sprintf("%.0f bit/s", r)
-	case r < 1e6:
-		return fmt.Sprintf("%.0f kbit/s", r/1e3)
-	case r < 1e9:
-		return fmt.Sprintf("%.1f Mbit/s", r/1e6)
-	}
-	return fmt.Sprintf("%.2f Gbit/s", r/1e9)
+	return units.Rate(*v * 8)
 }
 
 // age is how long ago something was, in its two largest units.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mpsocks/mpsocks/internal/admin"
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // connView is one open connection in the JSON of the admin port.
@@ -132,7 +133,7 @@ func (t *topTable) print(w io.Writer, conns []connView, most int, now time.Time)
 	fmt.Fprintln(tw, "ID\tTARGET\tKIND\tDOWN\tUP\tRECEIVED\tSENT\tPATHS\tAGE\tRULE\tCLIENT")
 	for _, r := range rows[:min(most, len(rows))] {
 		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, dash(r.Target), dash(r.Kind), bits(r.down), bits(r.up),
-			bytesText(r.RX), bytesText(r.TX), dash(strings.Join(r.Paths, "+")), age(r.Since, now), dash(r.Rule), dash(r.Client))
+			units.Size(r.RX), units.Size(r.TX), dash(strings.Join(r.Paths, "+")), age(r.Since, now), dash(r.Rule), dash(r.Client))
 	}
 	return tw.Flush()
 }

@@ -24,9 +24,9 @@ func TestTopTable(t *testing.T) {
 	want := strings.Join([]string{
 		"connections 3",
 		"",
-		"ID  TARGET         KIND     DOWN  UP  RECEIVED  SENT    PATHS        AGE   RULE  CLIENT",
-		"1   a.example:443  connect  -     -   9.0 kB    1.0 kB  cable+phone  1m0s  -     127.0.0.1:5",
-		"3   -              udp      -     -   0 B       0 B     -            -     -     -",
+		"ID  TARGET         KIND     DOWN  UP  RECEIVED  SENT  PATHS        AGE   RULE  CLIENT",
+		"1   a.example:443  connect  -     -   9 kB      1 kB  cable+phone  1m0s  -     127.0.0.1:5",
+		"3   -              udp      -     -   0 B       0 B   -            -     -     -",
 		"",
 	}, "\n")
 	if got := show(old, connView{ID: 2, Kind: "udp"}, connView{ID: 3, Kind: "udp"}); got != want {
@@ -36,9 +36,9 @@ func TestTopTable(t *testing.T) {
 	want = strings.Join([]string{
 		"connections 2",
 		"",
-		"ID  TARGET         KIND     DOWN         UP         RECEIVED  SENT    PATHS        AGE   RULE  CLIENT",
-		"2   -              udp      10.0 Mbit/s  400 bit/s  2.5 MB    100 B   -            -     -     -",
-		"1   a.example:443  connect  0 bit/s      0 bit/s    9.0 kB    1.0 kB  cable+phone  1m2s  -     127.0.0.1:5",
+		"ID  TARGET         KIND     DOWN       UP         RECEIVED  SENT   PATHS        AGE   RULE  CLIENT",
+		"2   -              udp      10 Mbit/s  400 bit/s  2.5 MB    100 B  -            -     -     -",
+		"1   a.example:443  connect  0 bit/s    0 bit/s    9 kB      1 kB   cable+phone  1m2s  -     127.0.0.1:5",
 		"",
 	}, "\n")
 	if got := show(old, connView{ID: 2, Kind: "udp", RX: 2.5e6, TX: 100}); got != want {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // ErrNotFound says that what a change names is not there. It is answered 404.
@@ -39,7 +41,7 @@ func (c PathChange) String() string {
 	case *c.RateLimit == 0:
 		all = append(all, "no rate limit")
 	default:
-		all = append(all, "rate limit "+strconv.FormatFloat(float64(*c.RateLimit)/1e6, 'f', -1, 64)+" Mbit/s")
+		all = append(all, "rate limit "+units.Rate(float64(*c.RateLimit)))
 	}
 	return strings.Join(all, ", ")
 }

@@ -17,7 +17,7 @@ type room struct {
 // core are the packages that the protocol core is made of.
 var core = []string{
 	"mptcp/option", "mptcp/sched", "mptcp/pathman", "mptcp/internal/seq", "mptcp/internal/key",
-	"mptcp/internal/wire", "mptcp/internal/bufpool", "mptcp/internal/trace",
+	"mptcp/internal/wire", "mptcp/internal/bufpool", "mptcp/internal/trace", "internal/units",
 }
 
 // rooms is the plan of the house; the most exact entry counts.
@@ -28,9 +28,9 @@ var rooms = []room{
 	{"bench/...", []string{"bench/..."}}, // it measures what it is given and knows none of it
 	{"bench/report", []string{"bench", "bench/decisions"}},
 	{"bench/decisions", nil},
-	{"configs", []string{"internal/slip"}},
+	{"configs", []string{"internal/slip", "internal/units"}},
 	{"socks", []string{"internal/relay", "internal/tcpsock", "internal/udpsock", "internal/seldom", "internal/slip"}},
-	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay", "internal/seldom"}},
+	{"upstream", []string{"mptcp", "mptcp/sched", "mptcp/pathman", "internal/tcpsock", "internal/relay", "internal/seldom", "internal/units"}},
 
 	{"mptcp", append([]string{"mptcp/internal/...", "internal/tcpsock"}, core...)},
 	{"mptcp/option", nil},
@@ -47,10 +47,11 @@ var rooms = []room{
 	{"internal/udpsock", nil},
 	{"internal/seldom", nil},
 	{"internal/slip", nil},
+	{"internal/units", nil},
 	{"internal/scavenge", nil},
 	{"internal/relay", []string{"internal/tcpsock"}},
 	{"internal/netsim/...", nil},
-	{"internal/admin/...", nil},
+	{"internal/admin/...", []string{"internal/units"}},
 	{"internal/metrics", nil},
 	{"internal/dashboard", nil},
 	{"internal/logging", nil},

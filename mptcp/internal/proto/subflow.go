@@ -3,6 +3,7 @@ package proto
 import (
 	"time"
 
+	"github.com/mpsocks/mpsocks/internal/units"
 	"github.com/mpsocks/mpsocks/mptcp/internal/seq"
 	"github.com/mpsocks/mpsocks/mptcp/internal/trace"
 	"github.com/mpsocks/mpsocks/mptcp/sched"
@@ -259,7 +260,7 @@ func (sf *Subflow) Reason() string {
 		return sched.HeldSuspect.String()
 	}
 	if sf.terms.shut {
-		return "limited to " + rateText(sf.terms.rate())
+		return "limited to " + units.Rate(8*float64(sf.terms.rate()))
 	}
 	if sf.verdict == sched.Send {
 		return "answers"

@@ -1,7 +1,6 @@
 package proto
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -40,19 +39,6 @@ func (t *terms) rate() uint64 {
 		return t.peer.Rate
 	}
 	return t.own.Rate
-}
-
-// rateText is a rate in bits, for people.
-func rateText(octets uint64) string {
-	bits := float64(octets) * 8
-	switch {
-	case bits >= 1e9:
-		return fmt.Sprintf("%.4g Gbit/s", bits/1e9)
-	case bits >= 1e6:
-		return fmt.Sprintf("%.4g Mbit/s", bits/1e6)
-	default:
-		return fmt.Sprintf("%.4g kbit/s", bits/1e3)
-	}
 }
 
 // onWire is about how many octets of IP packets a record of n octets makes.
