@@ -31,8 +31,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 const (
@@ -118,7 +116,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	s := &Server{cfg: cfg, ln: netutil.LimitListener(ln, maxConns), end: make(chan struct{})}
+	s := &Server{cfg: cfg, ln: ln, end: make(chan struct{})}
 	s.SetPAC(cfg.PAC)
 	s.http = &http.Server{
 		Handler:           s.handler(),
@@ -127,6 +125,7 @@ func New(cfg Config) (*Server, error) {
 		WriteTimeout:      requestTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         newPlaces(maxConns).changed,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
