@@ -242,10 +242,10 @@ func (b *browser) visit(url string) {
 	b.until("open "+url, "document.readyState === 'complete' && location.href.startsWith('http')")
 }
 
-// picture writes what the whole page looks like to a file, if MPSOCKS_PICTURES names a folder: for people to look at.
+// picture writes what the whole page looks like to a file, if TEST_PICTURES names a folder: for people to look at. The programs that tests start refuse variables that begin with MPSOCKS_ and are none of theirs.
 func (b *browser) picture(name string) {
 	b.t.Helper()
-	dir := os.Getenv("MPSOCKS_PICTURES")
+	dir := os.Getenv("TEST_PICTURES")
 	if dir == "" {
 		return
 	}
