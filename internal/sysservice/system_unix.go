@@ -25,6 +25,9 @@ func (s Service) Install() ([]Step, error) {
 	case runtime.GOOS == "darwin":
 		return s.launchdInstall(home, uid), nil
 	case hasSystemd() && !s.User:
+		if err := s.checkReach(); err != nil {
+			return nil, err
+		}
 		if err := s.checkFolder(); err != nil {
 			return nil, err
 		}
