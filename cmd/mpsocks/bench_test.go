@@ -38,7 +38,7 @@ func TestBenchUsage(t *testing.T) {
 		{"loopback --runs 0", "--runs"},
 		{"loopback now", "now"},
 		{"compare one", "arg"},
-		{"report", "arg"},
+		{"report", "usage: mpsocks bench report DIR"},
 	} {
 		got := mpsocks(t, "", append([]string{"bench"}, strings.Fields(tc.args)...)...)
 		if got.code != exitUsage || !strings.Contains(got.err, tc.want) {
