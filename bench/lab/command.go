@@ -19,6 +19,7 @@ const Commands = `P is a path's number (from 0), its name, or all; DIR is up, do
   delay P TIME [DIR]    one way
   loss P SHARE [DIR]    1% or 0.01
   jitter, burst, queue, police, reorder, duplicate, corrupt, biterror, mtu P VALUE [DIR]
+  refuse P on|off [DIR] reset whoever opens a TCP connection
   ifdown P, ifup P      the client's interface
   addr P ADDRESS        new address of the client in the path's network
   reset P               reset every TCP connection seen on the path

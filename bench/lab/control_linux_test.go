@@ -167,6 +167,38 @@ func TestHarm(t *testing.T) {
 	}
 }
 
+// TestRefuse: who opens a connection is reset, who has one is not.
+func TestRefuse(t *testing.T) {
+	for name, cfg := range map[string]Config{"ipv4": {}, "ipv6": {IPv6: true}} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Paths = []Path{quick}
+			l := newLab(t, cfg)
+			local, remote := clientAddr(0), serverAddr(0)
+			if cfg.IPv6 {
+				local, remote = clientAddr6(0), serverAddr6(0)
+			}
+			near, far := dialPair(t, l, local, remote)
+			if _, err := l.Run("refuse 0 on up"); err != nil {
+				t.Fatal(err)
+			}
+			ln, err := l.Server().Listen("tcp", netip.AddrPortFrom(remote, 0).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			if _, err := l.Client().Dial(t.Context(), "tcp", ln.Addr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("dial: %v, want %v", err, syscall.ECONNREFUSED)
+			}
+			transfer(t, near, far, 100<<10)
+			transfer(t, far, near, 100<<10)
+			if _, err := l.Run("refuse 0 off"); err != nil {
+				t.Fatal(err)
+			}
+			dialPair(t, l, local, remote)
+		})
+	}
+}
+
 // TestChange sets and reads back.
 func TestChange(t *testing.T) {
 	l := newLab(t, Config{Paths: []Path{quick}})

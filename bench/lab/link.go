@@ -95,6 +95,7 @@ type Link struct {
 	Corrupt   float64       // chance that payload is rewritten and the checksum made valid
 	BitError  float64       // chance of a flipped bit that the checksum shows
 	MTU       int           // larger IP packets vanish without an ICMP message; 0 is no limit
+	Refuse    bool          // TCP connections opened this way are reset at its end, as a firewall does that rejects
 }
 
 // Path is one way between client and server.

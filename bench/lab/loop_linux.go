@@ -16,6 +16,7 @@ import (
 type port struct {
 	dev   *device
 	out   *wire
+	back  *wire // the other direction
 	peer  *device
 	side  int // atClient or atServer
 	flows *flowTable
@@ -58,8 +59,8 @@ func newLoop(grain time.Duration) (*loop, error) {
 func (l *loop) join(ends [2]*device, up, down *wire, flows *flowTable) {
 	up.free, down.free = l.pool.put, l.pool.put
 	l.ports = append(l.ports,
-		&port{dev: ends[atClient], out: up, peer: ends[atServer], side: atClient, flows: flows},
-		&port{dev: ends[atServer], out: down, peer: ends[atClient], side: atServer, flows: flows})
+		&port{dev: ends[atClient], out: up, back: down, peer: ends[atServer], side: atClient, flows: flows},
+		&port{dev: ends[atServer], out: down, back: up, peer: ends[atClient], side: atServer, flows: flows})
 }
 
 func (l *loop) now() int64 { return int64(time.Since(l.epoch)) }
@@ -94,9 +95,12 @@ func (l *loop) run() {
 				l.receive(p)
 			}
 		}
-		next := never
 		for _, p := range l.ports {
-			next = min(next, l.deliver(p))
+			l.deliver(p)
+		}
+		next := never
+		for _, p := range l.ports { // after all of them: a delivery may put something on the way back
+			next = min(next, p.out.next())
 		}
 		if busy && l.grain > 0 {
 			l.wait(nil, l.now()+l.grain)
@@ -163,13 +167,17 @@ func (l *loop) receive(p *port) {
 	}
 }
 
-// deliver hands over what is due on one wire and returns when to look again.
-func (l *loop) deliver(p *port) int64 {
+// deliver hands over what is due on one wire.
+func (l *loop) deliver(p *port) {
 	now := l.now()
 	for {
 		r, ok := p.out.deliver(now, now+l.grain)
 		if !ok {
-			return p.out.next()
+			return
+		}
+		if p.out.refuses(r.p) {
+			l.refuse(now, p, r)
+			continue
 		}
 		l.out = r.p.emit(l.out[:0], r.first, r.last)
 		if r.harm != harmNone {
@@ -178,6 +186,18 @@ func (l *loop) deliver(p *port) int64 {
 		p.flows.delivered(r, 1-p.side)
 		p.out.done(r, p.peer.write(l.out))
 	}
+}
+
+// refuse answers a packet that opens a connection by a reset, which takes the way back.
+func (l *loop) refuse(now int64, p *port, r run) {
+	reset := l.pool.get(r.p.flow.reset(p.side)[vnetLen:])
+	reset.v = vnet{} // its checksum is complete
+	if reset.parse() == nil {
+		p.back.arrive(now, reset)
+	} else {
+		l.pool.put(reset)
+	}
+	p.out.done(r, true)
 }
 
 // wait sleeps until one of fds is readable (a packet comes, someone calls do) or

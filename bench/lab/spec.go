@@ -14,7 +14,7 @@ import (
 //
 // RTT is the round trip, half of it each way. Each key of a Link (rate, delay,
 // jitter, loss, burst, queue, police, reorder, duplicate, corrupt, biterror,
-// mtu) counts for both directions, or for one as up.KEY or down.KEY. name=N
+// mtu, refuse) counts for both directions, or for one as up.KEY or down.KEY. name=N
 // names the path and device.mtu=N sets the MTU of its interfaces.
 //
 //	20M/30ms
@@ -102,6 +102,7 @@ var linkKeys = map[string]func(*Link, string) error{
 	"corrupt":   func(l *Link, v string) error { return store(&l.Corrupt, parseShare, v) },
 	"biterror":  func(l *Link, v string) error { return store(&l.BitError, parseShare, v) },
 	"mtu":       func(l *Link, v string) error { return store(&l.MTU, strconv.Atoi, v) },
+	"refuse":    func(l *Link, v string) error { return store(&l.Refuse, parseSwitch, v) },
 	"rtt": func(l *Link, v string) error {
 		d, err := parseTime(v)
 		l.Delay = d / 2
@@ -222,6 +223,14 @@ func parseTime(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q: not a time, such as 30ms", s)
 	}
 	return d, nil
+}
+
+// parseSwitch reads on or off.
+func parseSwitch(s string) (bool, error) {
+	if s != "on" && s != "off" {
+		return false, fmt.Errorf("%q: want on or off", s)
+	}
+	return s == "on", nil
 }
 
 // parseShare reads 1% or 0.01.

@@ -30,6 +30,8 @@ func TestParsePath(t *testing.T) {
 		"20M/30ms,duplicate=5%,corrupt=1%,biterror=2%,mtu=1300": with(func(l *Link) {
 			l.Duplicate, l.Corrupt, l.BitError, l.MTU = 0.05, 0.01, 0.02, 1300
 		}),
+		"20M/30ms,refuse=on":                 with(func(l *Link) { l.Refuse = true }),
+		"20M/30ms,refuse=on,refuse=off":      both(base),
 		"20M/30ms,up.rate=5M,down.loss=2%":   {Up: Link{Rate: 5e6, Delay: base.Delay}, Down: Link{Rate: 20e6, Delay: base.Delay, Loss: 0.02}},
 		"20M/30ms,name=wifi,device.mtu=1400": {Name: "wifi", MTU: 1400, Up: base, Down: base},
 	} {
@@ -53,6 +55,7 @@ func TestParsePathErrors(t *testing.T) {
 		"20M/30ms,loss=101%":        "not between",
 		"20M/30ms,loss=NaN":         "not between",
 		"20M/30ms,loss":             "not a share",
+		"20M/30ms,refuse=maybe":     "want on or off",
 		"20M/30ms,queue=many":       "not a number",
 		"20M/30ms,queue=-1bdp":      "negative",
 		"20M/30ms,burst=1%":         "ENTER:LEAVE",

@@ -255,6 +255,11 @@ func (w *wire) deliver(now, until int64) (r run, ok bool) {
 	return r, ok
 }
 
+// refuses says whether a packet at the end of the wire is to be answered by a reset.
+func (w *wire) refuses(p *packet) bool {
+	return w.cfg.Refuse && p.flow != nil && p.b[p.l4+13]&(tcpSYN|tcpACK) == tcpSYN
+}
+
 // done counts a delivered run, or one that the receiver did not take, and
 // gives its packet back.
 func (w *wire) done(r run, taken bool) {
