@@ -19,6 +19,8 @@ const (
 	firmDoubt = 250 * time.Millisecond
 	// firstChance is how long a new path counts as working for the policy although it is not up yet.
 	firstChance = time.Second
+	// kickFresh is how long a silence counts as the consequence of what happened to the interface.
+	kickFresh = 5 * time.Second
 	// spareTime is how long a subflow that the policy does not want any more is kept: what works again may fail again.
 	spareTime = 10 * time.Second
 )
@@ -205,7 +207,9 @@ func (p *path) failed(err error) {
 		s.note(level, "path down", "session", s.id, "path", p.Name, "reason", err)
 	}
 	p.err, p.since = err, time.Now()
-	s.cfg.History.failed(p.Name)
+	if !errors.Is(err, ErrUnknownSession) { // whoever says so has been reached
+		s.cfg.History.failed(p.Name)
+	}
 	p.redial.Failed(s.now(), !s.answers(), rand.Float64())
 	if errors.Is(err, ErrUnknownSession) && !s.answers() {
 		s.core.End(s.now(), ErrUnknownSession, false)
@@ -259,9 +263,12 @@ func (p *path) changed(sf *subflow) {
 		return
 	}
 	p.since = time.Now()
-	if sf.doubted == 0 && p.again {
+	switch {
+	case sf.doubted == 0 && p.again:
 		p.again = false
 		p.redial.Joined(p.s.now())
+	case sf.doubted != 0 && p.kicked != 0 && p.s.now()-p.kicked < kickFresh:
+		p.redialBeside() // no lost packet, but what happened to the interface
 	}
 	p.s.pokeAll()
 }

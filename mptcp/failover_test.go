@@ -208,10 +208,11 @@ func TestNoLinger(t *testing.T) {
 	})
 }
 
-// A responder that has lost its memory is not waited for.
+// A responder that has lost its memory is not waited for, and its answer is none against the paths.
 func TestResponderRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := dialled(t, nil, wan, wan)
+		h := NewHistory()
+		w := dialled(t, &Config{History: h}, wan, wan)
 		c, s := w.stream()
 		old := w.listener
 		w.mu.Lock()
@@ -230,6 +231,11 @@ func TestResponderRestarts(t *testing.T) {
 		}
 		if err := w.client.Err(); !errors.Is(err, ErrUnknownSession) {
 			t.Errorf("session: %v, want %v", err, ErrUnknownSession)
+		}
+		for _, p := range w.paths {
+			if _, known := h.rank(p.Name()); !known {
+				t.Errorf("path %s, on which it said so, counts as one that failed", p.Name())
+			}
 		}
 		old.Close()
 		s.Close()

@@ -31,6 +31,7 @@ type path struct {
 	aborted bool               // that has been done
 	removed bool
 	proven  bool          // has had a subflow
+	kicked  proto.Instant // when something happened to its interface; zero: not lately
 	added   proto.Instant // when the session got the path
 	began   proto.Instant // its first attempt; zero: not yet
 	spare   proto.Instant // since when the subflow has not been wanted; zero: it is
@@ -104,8 +105,8 @@ func (s *Session) RemovePath(name string) error {
 	return nil
 }
 
-// KickPath has a path without a subflow dialled at once, and one with a subflow probed: something happened to its interface. An attempt that is under
-// way began before that and is given up.
+// KickPath has a path without a subflow dialled at once, and one with a subflow probed: something happened to its interface. If the subflow does not
+// answer, the path is dialled anew beside it, as soon as that shows. An attempt that is under way began before that and is given up.
 func (s *Session) KickPath(name string) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -115,11 +116,25 @@ func (s *Session) KickPath(name string) {
 	}
 	p.redial.Kick(s.now())
 	p.abort()
+	p.kicked = s.now()
+	if p.sub != nil && p.sub.doubted != 0 {
+		p.redialBeside()
+	}
 	if p.sub != nil {
 		s.core.Probe(p.sub.core)
 		s.drain()
 	}
 	p.poke()
+}
+
+// RenewPath has a path dialled although it has a subflow that may well answer: there is a better way to where it leads. The new subflow takes the place of the
+// old one when it stands.
+func (s *Session) RenewPath(name string) {
+	s.mu.Lock()
+	defer s.unlock()
+	if p := s.pathNamed(name); p != nil && !s.ended && p.sub != nil {
+		p.redialBeside()
+	}
 }
 
 // SetPathRole changes what a path is for; the peer hears of it.

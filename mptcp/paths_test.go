@@ -122,6 +122,52 @@ func TestKickProbes(t *testing.T) {
 	})
 }
 
+// A subflow that does not survive what happened to its interface is replaced at once, not when its silence has become long; one that does stays.
+func TestKickReplaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := dialled(t, nil, wan, wan)
+		time.Sleep(time.Second)
+		before := w.client.Stats()
+		w.client.KickPath("a")
+		time.Sleep(5 * time.Second)
+		if after := w.client.Stats(); after.Paths[0].Local != before.Paths[0].Local {
+			t.Errorf("a subflow that answers, from %s, was replaced by one from %s", before.Paths[0].Local, after.Paths[0].Local)
+		}
+		w.paths[0].Strand() // as a translation at a router that has timed out
+		w.client.KickPath("a")
+		time.Sleep(600 * time.Millisecond) // the time of a doubt and of a handshake
+		if after := w.client.Stats(); after.Paths[0].State != "up" || after.Paths[0].Local == before.Paths[0].Local {
+			t.Errorf("path a is %s from %s, want a new connection that answers", after.Paths[0].State, after.Paths[0].Local)
+		}
+	})
+}
+
+// A path that is renewed keeps its subflow until the new one stands, and nothing is lost.
+func TestRenewPath(t *testing.T) {
+	bothWays(t, func(t *testing.T, up bool) {
+		w := dialled(t, nil, wan)
+		from, to := w.ends(up)
+		before := w.client.Stats().Paths[0].Local
+		time.AfterFunc(time.Second, func() {
+			w.client.RenewPath("a")
+			w.client.RenewPath("no such path")
+		})
+		f := transfer(t, from, to, 3*2500000)
+		after := w.client.Stats().Paths[0]
+		if after.Local == before || after.State != "up" {
+			t.Errorf("the path is %s from %s, as before: want a new connection", after.State, after.Local)
+		}
+		if n := w.paths[0].Dialled(); n != 2 {
+			t.Errorf("dialled %d times, want 2", n)
+		}
+		if f.longest > 250*time.Millisecond {
+			t.Errorf("the reader waited %v", f.longest)
+		}
+		from.Close()
+		to.Close()
+	})
+}
+
 // A backup path carries nothing while a primary one is up, everything when it is not.
 func TestBackup(t *testing.T) {
 	bothWays(t, func(t *testing.T, up bool) {

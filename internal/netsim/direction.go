@@ -68,7 +68,7 @@ func (d *direction) sendNext(now time.Time) {
 
 // sendReset tells the other end of p's connection that there is none any more. It waits for nothing, and a cut swallows it.
 func (d *direction) sendReset(p *pipe) {
-	if d.cut {
+	if d.cut || p.lost {
 		return
 	}
 	now := time.Now()

@@ -74,6 +74,16 @@ func (p *Path) Reset() {
 	}
 }
 
+// Strand has all connections that there are silent for good, at both ends, as when a router has forgotten its translation of their addresses. New ones
+// get through.
+func (p *Path) Strand() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.in.lost, c.out.lost = true, true
+	}
+}
+
 // Conns returns how many ends of connections are open.
 func (p *Path) Conns() int {
 	p.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -106,6 +107,28 @@ func TestPathReset(t *testing.T) {
 		if n := p.Conns(); n != 0 {
 			t.Errorf("%d ends left open, want 0", n)
 		}
+	})
+}
+
+func TestStrand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPath("wan", Link{Delay: 10 * time.Millisecond})
+		near, far := connected(t, p)
+		p.Strand()
+		near.Write([]byte("lost"))
+		far.Write([]byte("lost"))
+		for _, c := range []*Conn{near, far} {
+			c.SetReadDeadline(time.Now().Add(time.Hour))
+			if n, err := c.Read(make([]byte, 8)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("read %d octets, %v; want silence", n, err)
+			}
+		}
+		near.Reset()
+		far.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := far.Read(make([]byte, 8)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a reset: %v, want silence", err)
+		}
+		far.Close()
 	})
 }
 

@@ -19,6 +19,7 @@ type pipe struct {
 	fin     bool     // nothing more will be written
 	finSent bool
 	arrived bool  // so did the end
+	lost    bool  // nobody on the way knows the connection any more: nothing gets through
 	deaf    bool  // the reader has closed: what arrives is answered by a reset
 	err     error // why the connection broke
 
@@ -32,7 +33,7 @@ func newPipe(p *Path, d *direction) *pipe {
 
 // pending reports whether something is to go on the link.
 func (p *pipe) pending() bool {
-	return p.err == nil && (len(p.unsent) > 0 || p.fin && !p.finSent)
+	return p.err == nil && !p.lost && (len(p.unsent) > 0 || p.fin && !p.finSent)
 }
 
 // nextSegment takes the next octets to be sent, the end with the last of them.
