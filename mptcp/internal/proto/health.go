@@ -63,8 +63,9 @@ func (h *health) start(now Instant, rtt time.Duration) {
 	h.progress = now
 }
 
-// sampleRTT takes in how long the answer to a record of n octets took. The time the path needs to serialise it is no part of the lowest
-// round-trip time.
+// sampleRTT takes in how long the answer to a record of n octets took, or twice the path's patience if that is less: what was under way through an outage, or
+// while this machine slept, says nothing about the path, but would have it silent for that long before it is suspect again. A round trip that is really that
+// long is learned within a few answers. The time the path needs to serialise the record is no part of the lowest round-trip time.
 func (h *health) sampleRTT(now Instant, rtt time.Duration, n int) {
 	rtt = max(rtt, 50*time.Microsecond)
 	low := rtt

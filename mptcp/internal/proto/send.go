@@ -390,7 +390,7 @@ func (s *Session) handleReport(now Instant, sf *Subflow, r wire.Report) error {
 	sf.progress = now
 	s.trust(now, sf)
 	delay := min(Instant(r.DelayMicros)*1000, now-last.at)
-	sf.sampleRTT(now, now-last.at-delay, int(last.n))
+	sf.sampleRTT(now, min(now-last.at-delay, 2*sf.patience()), int(last.n))
 	if last.n > 0 {
 		sf.cries = 0
 	}
