@@ -68,6 +68,8 @@ type ClientConfig struct {
 	netifs func() (netifs, error)
 	watch  func(ctx context.Context, signal chan<- struct{})
 	udp    func(ctx context.Context, t *target) (*quicSocket, error)
+	clocks clocks
+	route  func(remote netip.AddrPort) netip.Addr
 
 	// account takes the counters of paths in, before these go. NewClient sets it.
 	account func([]PathStatus)
@@ -102,6 +104,12 @@ func (cfg ClientConfig) withDefaults() ClientConfig {
 	}
 	if cfg.udp == nil {
 		cfg.udp = dialUDP
+	}
+	if cfg.route == nil {
+		cfg.route = systemRoute
+	}
+	if cfg.clocks == nil {
+		cfg.clocks = machineClocks()
 	}
 	return cfg
 }
@@ -266,7 +274,7 @@ func (c *Client) Start(ctx context.Context) error {
 	}
 	c.started = true
 	stop := context.AfterFunc(ctx, c.cancel)
-	c.wg.Add(3)
+	c.wg.Add(4)
 	go c.keepTally()
 	go func() {
 		defer c.wg.Done()
@@ -280,7 +288,18 @@ func (c *Client) Start(ctx context.Context) error {
 		defer c.wg.Done()
 		watchNetifs(c.ctx, c.cfg.watch, func() { tell(c.changed) })
 	}()
+	go func() {
+		defer c.wg.Done()
+		watchSleep(c.ctx, c.cfg.clocks, c.woke)
+	}()
 	return nil
+}
+
+// woke has all paths tried: what was connected before a sleep may be dead.
+func (c *Client) woke(slept time.Duration) {
+	c.cfg.Logger.Info("awake again: trying every path", "took", slept.Round(time.Second))
+	c.way.paths().wake()
+	tell(c.changed)
 }
 
 // Dial opens a stream to the egress. While the egress is not reachable it waits

@@ -38,9 +38,10 @@ type line struct {
 	when   time.Time // of the last dial's end
 	local  string    // of the last connection
 	remote string
-	hand   byHand // what was changed while the client runs
-	capped string // why it is no more than a backup; empty: it is what it is for
-	duty   duty   // as it was acted upon last
+	leaves netip.Addr // from where the system would connect to remote now, if that is left to it
+	hand   byHand     // what was changed while the client runs
+	capped string     // why it is no more than a backup; empty: it is what it is for
+	duty   duty       // as it was acted upon last
 }
 
 // outlived reports whether a connection of the line from the given local address
@@ -66,6 +67,7 @@ type lines struct {
 	twin   *lines // the same lines of another transport, which are to be for the same; nil: none
 	names  resolver
 	read   func() (netifs, error)
+	route  func(remote netip.AddrPort) netip.Addr
 	log    *slog.Logger
 
 	looked chan struct{} // closed after the first refresh
@@ -73,6 +75,7 @@ type lines struct {
 
 	mu      sync.Mutex
 	auto    bool // the list is what is discovered
+	slept   bool // since the last refresh: connections may be dead although nothing has changed
 	list    []*line
 	dropped []change     // what the configuration has taken away since the last refresh
 	last    netifs       // the last picture
@@ -83,7 +86,7 @@ type lines struct {
 func newLines(cfg *ClientConfig, t *tls.Config, lowat int) *lines {
 	ls := &lines{
 		auto: cfg.Paths == nil, egress: cfg.Egress, others: cfg.Instances, tls: t, lowat: lowat, mptcp: cfg.Transport == TransportKernel, mode: cfg.Mode,
-		names: cfg.names, read: cfg.netifs, log: cfg.Logger,
+		names: cfg.names, read: cfg.netifs, route: cfg.route, log: cfg.Logger,
 		looked: make(chan struct{}),
 	}
 	for i, p := range cfg.Paths {
@@ -138,6 +141,7 @@ func (ls *lines) refresh(ctx context.Context) (changes []change) {
 	ls.mu.Lock()
 	auto := ls.auto
 	ls.mu.Unlock()
+	leaves := ls.leave()
 	if err == nil && auto {
 		found = discover(all, ls.resolve(ctx))
 	}
@@ -157,12 +161,16 @@ func (ls *lines) refresh(ctx context.Context) (changes []change) {
 	}
 	news := !ls.last.same(all)
 	ls.last = all
+	slept := ls.slept
+	ls.slept = false
 	if ls.auto {
 		changes = append(changes, ls.replace(found)...)
 	}
 	for _, l := range ls.list {
-		if c, ok := l.look(all, news); ok {
+		if c, ok := l.look(all, news || ls.rerouted(l, leaves)); ok {
 			changes = append(changes, c)
+		} else if slept && l.absent == nil {
+			changes = append(changes, change{l, lineMoved})
 		}
 		if ls.reassigned(l) {
 			changes = append(changes, change{l, lineAssigned})
@@ -172,6 +180,15 @@ func (ls *lines) refresh(ctx context.Context) (changes []change) {
 		ls.tell(c)
 	}
 	return changes
+}
+
+// wake has the next refresh find all lines changed: the machine has slept.
+func (ls *lines) wake() {
+	for ; ls != nil; ls = ls.twin {
+		ls.mu.Lock()
+		ls.slept = true
+		ls.mu.Unlock()
+	}
 }
 
 // resolve returns the addresses of the egress for discovery.
@@ -227,6 +244,60 @@ func (ls *lines) freeNumber(list []*line) int {
 // errNotSeen is the state of a line before the first look at it.
 var errNotSeen = errors.New("not looked at yet")
 
+// free says that the system chooses the interface and the source address.
+func (l *line) free() bool { return l.Interface == "" && !l.Source.IsValid() }
+
+// leave asks the system from where it would connect to the egress on the lines that leave that to it.
+func (ls *lines) leave() map[*line]netip.Addr {
+	ls.mu.Lock()
+	remotes := make(map[*line]netip.AddrPort)
+	for _, l := range ls.list {
+		if a, err := netip.ParseAddrPort(l.remote); err == nil && l.free() {
+			remotes[l] = a
+		}
+	}
+	ls.mu.Unlock()
+	leaves := make(map[*line]netip.Addr)
+	for l, remote := range remotes {
+		leaves[l] = ls.route(remote)
+	}
+	return leaves
+}
+
+// systemRoute returns the source address that the system would choose for a connection, or none if no route leads there. No packet is sent.
+func systemRoute(remote netip.AddrPort) netip.Addr {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(remote))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+}
+
+// rerouted notes from where the system would connect now, and says whether that has changed. mu is held.
+func (ls *lines) rerouted(l *line, leaves map[*line]netip.Addr) bool {
+	a, known := leaves[l]
+	before := l.leaves
+	if !known || a == before {
+		return false
+	}
+	l.leaves = a
+	return before.IsValid() || a != localAddr(l.local)
+}
+
+// leads reports whether a connection of the line from the given local address goes where the system would have one go now.
+func (ls *lines) leads(l *line, local string) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return !l.free() || !l.leaves.IsValid() || localAddr(local) == l.leaves
+}
+
+// localAddr is the address of a socket, invalid if unknown.
+func localAddr(local string) netip.Addr {
+	a, _ := netip.ParseAddrPort(local) // none is as good as unknown
+	return a.Addr().Unmap()
+}
+
 // look compares the line with the picture; news says that the picture is not
 // the last one. mu is held.
 func (l *line) look(all netifs, news bool) (change, bool) {
@@ -235,13 +306,12 @@ func (l *line) look(all netifs, news bool) (change, bool) {
 	if l.lost && l.absent == nil {
 		l.absent = ErrNoRoute
 	}
-	free := l.Interface == "" && !l.Source.IsValid() // depends on whatever the system chooses
 	switch {
 	case before != nil && l.absent == nil:
 		return change{l, lineAdded}, true
 	case before == nil && l.absent != nil:
 		return change{l, lineRemoved}, true
-	case l.absent == nil && (free && news || !l.netif.same(seen)):
+	case l.absent == nil && (l.free() && news || !l.netif.same(seen)):
 		return change{l, lineMoved}, true
 	}
 	return change{}, false

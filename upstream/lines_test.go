@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -148,5 +149,37 @@ func TestWhy(t *testing.T) {
 	ls.list[0].err = context.DeadlineExceeded
 	if err := ls.unreachable(nil); !errors.Is(err, ErrEgressDown) {
 		t.Errorf("unreachable = %v, want ErrEgressDown", err)
+	}
+}
+
+// A line that leaves its way to the system has moved when the system would choose another, though the interfaces are what they were.
+func TestUnboundLineFollowsTheRoute(t *testing.T) {
+	m := &machine{all: laptop()}
+	ls := testLines(m, "egress.example:8443", PathConfig{}, PathConfig{Interface: "wlan0"})
+	from := netip.MustParseAddr("10.0.0.7")
+	ls.route = func(netip.AddrPort) netip.Addr { return from }
+	ls.want(t, "start", []string{"~default", "~wlan0"}, []string{"default", "wlan0"})
+	l := ls.all()[0]
+	ls.worked(l, &net.TCPAddr{IP: from.AsSlice(), Port: 1}, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1), Port: 8443})
+	ls.want(t, "connected", nil, []string{"default", "wlan0"})
+	if !ls.leads(l, "10.0.0.7:1") {
+		t.Error("the connection is said to go another way than the system's")
+	}
+	from = netip.MustParseAddr("192.0.2.9")
+	ls.want(t, "another default route", []string{"~default"}, []string{"default", "wlan0"})
+	if ls.leads(l, "10.0.0.7:1") || !ls.leads(l, "192.0.2.9:1") || !ls.leads(ls.all()[1], "10.0.0.7:1") {
+		t.Error("a connection from before is said to go the system's way, or one that is bound not to")
+	}
+	ls.want(t, "later", nil, []string{"default", "wlan0"})
+	from = netip.Addr{}
+	ls.want(t, "no route", []string{"~default"}, []string{"default", "wlan0"})
+	if !ls.leads(l, "10.0.0.7:1") {
+		t.Error("without any route there is no better way")
+	}
+}
+
+func TestSystemRoute(t *testing.T) {
+	if got := systemRoute(netip.MustParseAddrPort("127.0.0.1:9")); got != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("to this machine from %v", got)
 	}
 }

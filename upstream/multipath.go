@@ -331,7 +331,8 @@ func (m *multipath) replace(ctx context.Context, s *mptcp.Session) {
 }
 
 // moved has a path looked at whose interface has changed. A subflow whose own
-// address has gone is dead: the path starts anew, by align.
+// address has gone is dead: the path starts anew, by align. One that leaves by another way than the system would choose now is
+// replaced when another stands.
 func (m *multipath) moved(s *mptcp.Session, l *line) {
 	m.session.History.Forget(l.Name)
 	for _, p := range s.Stats().Paths {
@@ -339,6 +340,9 @@ func (m *multipath) moved(s *mptcp.Session, l *line) {
 			m.account(p)
 			m.note(s, l.Name, s.RemovePath(l.Name))
 			return
+		}
+		if p.Name == l.Name && p.Local != "" && !m.lines.leads(l, p.Local) {
+			s.RenewPath(l.Name)
 		}
 	}
 	s.KickPath(l.Name)

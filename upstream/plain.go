@@ -23,7 +23,7 @@ func newPlain(cfg *ClientConfig) *plain {
 
 func (t *plain) run(ctx context.Context, changed <-chan struct{}) {
 	t.lines.refresh(ctx)
-	t.follow(ctx, changed, func() {})
+	t.follow(ctx, changed, func([]change) {})
 }
 
 func (t *plain) dial(ctx context.Context) (net.Conn, error) {

@@ -31,13 +31,12 @@ func newSingles[C single](transport string, ls *lines) singles[C] {
 
 func (s *singles[C]) paths() *lines { return s.lines }
 
-// follow looks at the interfaces whenever they have changed, calls moved then, and breaks the streams that are open when ctx is done.
-func (s *singles[C]) follow(ctx context.Context, changed <-chan struct{}, moved func()) {
+// follow looks at the interfaces whenever they have changed, calls moved with what that means for the lines, and breaks the streams that are open when ctx is done.
+func (s *singles[C]) follow(ctx context.Context, changed <-chan struct{}, moved func([]change)) {
 	for {
 		select {
 		case <-changed:
-			s.lines.refresh(ctx)
-			moved()
+			moved(s.lines.refresh(ctx))
 		case <-ctx.Done():
 			s.end()
 			return

@@ -32,7 +32,14 @@ func (t *lone) run(ctx context.Context, changed <-chan struct{}) {
 	defer wg.Wait()
 	t.lines.refresh(ctx)
 	wg.Go(func() { t.pool.run(ctx) })
-	t.follow(ctx, changed, func() { tell(t.pool.wake) })
+	t.follow(ctx, changed, func(changes []change) {
+		for _, c := range changes {
+			if c.what == lineMoved {
+				t.pool.drop(c.line) // what is kept ready may be dead
+			}
+		}
+		tell(t.pool.wake)
+	})
 }
 
 func (t *lone) dial(ctx context.Context) (net.Conn, error) {

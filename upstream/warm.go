@@ -267,6 +267,22 @@ func (p *pool) pop(now time.Time) *warm {
 	return nil
 }
 
+// drop ends what was made over a line.
+func (p *pool) drop(l *line) {
+	p.mu.Lock()
+	var out []*warm
+	p.idle = slices.DeleteFunc(p.idle, func(w *warm) bool {
+		if w.line == l {
+			out = append(out, w)
+		}
+		return w.line == l
+	})
+	p.mu.Unlock()
+	for _, w := range out {
+		w.abort()
+	}
+}
+
 // drain ends what is in the pool, for good.
 func (p *pool) drain() {
 	p.mu.Lock()

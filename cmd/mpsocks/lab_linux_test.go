@@ -16,6 +16,8 @@ func TestLab(t *testing.T) {
 	t.Run("roaming", testLabRoaming)
 	t.Run("outages", testLabOutages)
 	t.Run("portal and NAT", testLabNAT)
+	t.Run("sleep", testLabSleep)
+	t.Run("default route", testLabRoute)
 }
 
 // testLabEqual has two paths bound by source, and most of what befalls paths.
