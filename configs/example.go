@@ -37,6 +37,15 @@ func FillClient(l Link) string {
 	)
 }
 
+// FillClientUnknown returns the example of the client's file for an egress of which the addresses are known, but not the key.
+func FillClientUnknown(address []string) string {
+	return fill(exampleClient, "client.yaml",
+		"    - "+exampleAddress+"\n", items("    ", address),
+		"  key: "+exampleKey+"\n", "",
+		"  # verify: "+VerifySecondPath+"\n  # pin: egress.pin\n", "  verify: "+VerifySecondPath+"\n  pin: egress.pin\n",
+	)
+}
+
 // FillEgress returns the example of the egress's file with its addresses and
 // one client in it.
 func FillEgress(listen, address []string, c ClientKey) string {

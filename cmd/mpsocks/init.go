@@ -20,6 +20,7 @@ type initFlags struct {
 	address []string
 	listen  []string
 	client  string
+	key     string
 	force   bool
 }
 
@@ -30,9 +31,11 @@ func initCmd(e env) *cobra.Command {
 		Short: "Make an egress's keys and configuration, or add a client to it, and print the join link",
 		Long: "init makes DIR/egress.key and DIR/egress.yaml with one client, and prints the join link of\n" +
 			"that client on standard output. With --client NAME on a DIR that is already set up, it adds\n" +
-			"a client and prints his link. The link holds the client's private key: treat it like a password.",
+			"a client and prints his link. The link holds the client's private key: treat it like a password.\n" +
+			"With --key a client is added who has made his key himself (`mpsocks join --address`): no link then.",
 		Example: "  mpsocks init --dir /etc/mpsocks --address egress.example.net:8443\n" +
-			"  mpsocks init --dir /etc/mpsocks --client phone",
+			"  mpsocks init --dir /etc/mpsocks --client phone\n" +
+			"  mpsocks init --dir /etc/mpsocks --client phone --key ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runInit(c, e, f) },
 	}
@@ -41,6 +44,7 @@ func initCmd(e env) *cobra.Command {
 	fl.StringSliceVar(&f.address, "address", nil, "HOST:PORT that clients dial, as seen from outside; several for several lines")
 	fl.StringSliceVar(&f.listen, "listen", nil, "address to listen on (default: the port of --address, on every address)")
 	fl.StringVar(&f.client, "client", firstClient, "name of the client to make a link for")
+	fl.StringVar(&f.key, "key", "", "that client's public key, where he has made his key himself")
 	fl.BoolVar(&f.force, "force", false, "replace keys and configuration that are there; every client must join again")
 	return c
 }
@@ -60,6 +64,14 @@ func runInit(c *cobra.Command, e env, f initFlags) error {
 	}
 	if len(f.listen) == 0 {
 		f.listen = listenFor(f.address)
+	}
+	if f.key != "" {
+		if !c.Flags().Changed("client") {
+			return usagef("--key is a client's: name him with --client NAME")
+		}
+		if _, err := upstream.ParsePublicKey(f.key); err != nil {
+			return usagef("--key: %w: want what `mpsocks join --address` printed", err)
+		}
 	}
 	found, err := exists(f.dir, egressFile, egressKey)
 	switch {
@@ -98,7 +110,7 @@ func initNew(e env, f initFlags) error {
 	if err != nil {
 		return err
 	}
-	link, key, err := newClient(f.client, egress.Public(), f.address)
+	link, key, err := f.newClient(egress.Public(), f.address)
 	if err != nil {
 		return err
 	}
@@ -114,7 +126,7 @@ func initNew(e env, f initFlags) error {
 	}
 	fmt.Fprintf(e.err, "Wrote %s and %s.\n", filepath.Join(f.dir, egressKey), file)
 	fmt.Fprintf(e.err, "Start the egress:       mpsocks egress -c %s\n", quote(file))
-	return printLink(e, link)
+	return f.printLink(e, link)
 }
 
 // initAdd adds a client to an egress that is set up.
@@ -131,14 +143,14 @@ func initAdd(c *cobra.Command, e env, f initFlags) error {
 	if len(address) == 0 {
 		address = cfg.Address
 	}
-	if len(address) == 0 {
+	if len(address) == 0 && f.key == "" {
 		return usagef("%s has no address; say with --address HOST:PORT what the client dials", file)
 	}
 	egress, err := loadIdentity(&cfg.Source, cfg.Identity)
 	if err != nil {
 		return err
 	}
-	link, key, err := newClient(f.client, egress.Public(), address)
+	link, key, err := f.newClient(egress.Public(), address)
 	if err != nil {
 		return err
 	}
@@ -146,7 +158,7 @@ func initAdd(c *cobra.Command, e env, f initFlags) error {
 		return err
 	}
 	fmt.Fprintf(e.err, "Added %s to %s. A running egress knows him after `mpsocks reload -c %s`.\n", f.client, file, quote(file))
-	return printLink(e, link)
+	return f.printLink(e, link)
 }
 
 func addClient(file string, key configs.ClientKey) error {
@@ -160,21 +172,28 @@ func addClient(file string, key configs.ClientKey) error {
 	return writeFile(file, text)
 }
 
-// newClient makes a client's key. It is in the link and nowhere else.
-func newClient(name string, egress upstream.PublicKey, address []string) (configs.Link, configs.ClientKey, error) {
+// newClient makes a client's key, which is in the link and nowhere else; or takes that of one who has made his own, and there is no link.
+func (f initFlags) newClient(egress upstream.PublicKey, address []string) (configs.Link, configs.ClientKey, error) {
+	if f.key != "" {
+		key, err := upstream.ParsePublicKey(f.key)
+		return configs.Link{}, configs.ClientKey{Name: f.client, Key: configs.Key(key)}, err
+	}
 	id, err := upstream.NewIdentity()
 	if err != nil {
 		return configs.Link{}, configs.ClientKey{}, err
 	}
-	link := configs.Link{Client: name, Seed: configs.Key(id.Seed()), EgressKey: configs.Key(egress), Egress: address}
+	link := configs.Link{Client: f.client, Seed: configs.Key(id.Seed()), EgressKey: configs.Key(egress), Egress: address}
 	if err := link.Check(); err != nil {
 		return configs.Link{}, configs.ClientKey{}, usageError{err}
 	}
-	return link, configs.ClientKey{Name: name, Key: configs.Key(id.Public())}, nil
+	return link, configs.ClientKey{Name: f.client, Key: configs.Key(id.Public())}, nil
 }
 
-// printLink prints the link alone on standard output, for scripts.
-func printLink(e env, l configs.Link) error {
+// printLink prints the link alone on standard output, for scripts, if there is one.
+func (f initFlags) printLink(e env, l configs.Link) error {
+	if f.key != "" {
+		return nil
+	}
 	fmt.Fprintf(e.err, "On the client, %s:  mpsocks join LINK --dir DIR\n", l.Client)
 	fmt.Fprintln(e.err, "The link below is a secret: whoever has it is that client. It is not kept here.")
 	_, err := fmt.Fprintln(e.out, l.Encode())

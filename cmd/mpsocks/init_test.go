@@ -165,3 +165,51 @@ func TestJoinRefuses(t *testing.T) {
 		t.Errorf("join --force = %+v, want a new key", got)
 	}
 }
+
+// A client without a link makes his own key, and the egress takes it; what both wrote can be started.
+func TestJoinWithoutLink(t *testing.T) {
+	egress, client := t.TempDir(), filepath.Join(t.TempDir(), "client")
+	initEgress(t, egress, "--address", "a.example:8443")
+	got := mpsocks(t, "", "join", "--address", "a.example:8443,b.example:443", "--dir", client)
+	key := strings.TrimSpace(got.out)
+	if _, err := upstream.ParsePublicKey(key); got.code != exitOK || err != nil || strings.Count(got.out, "\n") != 1 || !strings.Contains(got.err, "--key "+key) {
+		t.Fatalf("join --address = %+v, %v; want a public key alone, and what to do with it", got, err)
+	}
+	c, err := configs.LoadClient(filepath.Join(client, "client.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(c.Egress.Address, []string{"a.example:8443", "b.example:443"}) || c.Egress.Verify != configs.VerifySecondPath || filepath.Base(c.Egress.Pin) != "egress.pin" {
+		t.Errorf("client.yaml: %+v", c.Egress)
+	}
+	if id, err := upstream.LoadIdentity(c.Identity); err != nil || id.Public().String() != key {
+		t.Errorf("the key printed is not that of the file: %v, %v", id, err)
+	}
+	if got := mpsocks(t, "", "init", "--dir", egress, "--client", "phone", "--key", key); got.code != exitOK || got.out != "" {
+		t.Errorf("init --key = %+v, want no link", got)
+	}
+	e, err := configs.LoadEgress(filepath.Join(egress, "egress.yaml"))
+	if err != nil || len(e.Clients) != 2 || e.Clients[1].Name != "phone" || e.Clients[1].Key.String() != key {
+		t.Errorf("clients = %v, %v", e.Clients, err)
+	}
+	// The first client of an egress, too, may have a key of his own.
+	first := t.TempDir()
+	if got := mpsocks(t, "", "init", "--dir", first, "--address", "a.example:8443", "--client", "phone", "--key", key); got.code != exitOK || got.out != "" {
+		t.Errorf("init of a new egress with --key = %+v", got)
+	}
+	for want, args := range map[string][]string{
+		"already there":   {"join", "--address", "a.example:1", "--dir", client},
+		"take out":        {"join", "mpsocks://x", "--address", "a.example:1", "--dir", client},
+		"--address: ":     {"join", "--address", "a.example", "--dir", t.TempDir()},
+		"43 characters":   {"init", "--dir", egress, "--client", "tablet", "--key", key[1:]},
+		"--client NAME":   {"init", "--dir", egress, "--key", key},
+		"named phone; re": {"init", "--dir", egress, "--client", "phone", "--key", key},
+	} {
+		if got := mpsocks(t, "", args...); got.code == exitOK || got.out != "" || !strings.Contains(got.err, want) {
+			t.Errorf("%q = %+v, want a refusal with %q", args, got, want)
+		}
+	}
+	if got := mpsocks(t, "", "join", "--address", "a.example:1", "--dir", client, "--force"); got.code != exitOK || strings.TrimSpace(got.out) == key {
+		t.Errorf("join --force = %+v, want another key", got)
+	}
+}

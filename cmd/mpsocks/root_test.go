@@ -28,7 +28,7 @@ func TestUsageMistakes(t *testing.T) {
 		{[]string{"status", "y"}, `unexpected argument "y"; usage: mpsocks status`},
 		{[]string{"bench", "y"}, `unknown command "y"; ` + "`mpsocks bench --help` lists all"},
 		{[]string{"bench", "lab", "y"}, `unexpected argument "y"; usage: mpsocks bench lab`},
-		{[]string{"join", "--dir", "x"}, "join needs more than its name; usage: mpsocks join LINK --dir DIR"},
+		{[]string{"join", "--dir", "x"}, "needs LINK"},
 		{[]string{"join", "link"}, "join needs --dir"},
 		{[]string{"init"}, "init needs --dir"},
 		{[]string{"demo", "--socks", "0.0.0.0:1080"}, "--socks: 0.0.0.0:1080 is not a loopback address"},
