@@ -40,7 +40,7 @@ func allowedInstances(announced, known []netip.AddrPort, others []netip.Prefix) 
 	for _, a := range announced {
 		ip := a.Addr().Unmap()
 		here := slices.ContainsFunc(known, func(k netip.AddrPort) bool { return k.Addr().Unmap() == ip })
-		if !here && !slices.ContainsFunc(others, func(p netip.Prefix) bool { return p.Contains(ip) && reachOf(p.Addr()) == reachOf(ip) }) {
+		if !here && !slices.ContainsFunc(others, func(p netip.Prefix) bool { return p.Contains(ip) && takesIn(p, ip) }) {
 			continue
 		}
 		port := a.Port()
@@ -54,6 +54,26 @@ func allowedInstances(announced, known []netip.AddrPort, others []netip.Prefix) 
 	return allowed
 }
 
+// takesIn reports whether a network of the configuration means the address. One that is more than a special range, such as 0.0.0.0/0, means the world.
+func takesIn(p netip.Prefix, ip netip.Addr) bool {
+	const widest4, widest6 = 4, 7 // of all special ranges
+	kind := reachOf(p.Masked().Addr())
+	if wide := p.Bits() < widest4 || p.Addr().Is6() && p.Bits() < widest6; wide || reachOf(lastOf(p)) != kind {
+		kind = reachWorld
+	}
+	return p.Contains(ip) && kind == reachOf(ip)
+}
+
+// lastOf is the last address of a network.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for bit := max(p.Bits(), 0); bit < len(b)*8; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	last, _ := netip.AddrFromSlice(b) // as long as it was
+	return last
+}
+
 // A reach is how far an address is valid.
 type reach int
 
@@ -62,8 +82,29 @@ const (
 	reachSite        // private networks
 	reachLink
 	reachHost
-	reachGroup // multicast
+	reachGroup // no single host
+	reachForm  // wherever a translator or a tunnel takes what is sent to this form of an IPv4 address
 )
+
+// reaches are those that package netip does not know of (IANA special purpose registries, RFC 6890).
+var reaches = []struct {
+	prefix netip.Prefix
+	reach  reach
+}{
+	{netip.MustParsePrefix("0.0.0.0/8"), reachHost}, // Linux connects to itself for 0.0.0.0
+	{netip.MustParsePrefix("100.64.0.0/10"), reachSite},
+	{netip.MustParsePrefix("168.63.129.16/32"), reachLink}, // a cloud's metadata
+	{netip.MustParsePrefix("192.0.0.0/24"), reachSite},
+	{netip.MustParsePrefix("198.18.0.0/15"), reachSite},
+	{netip.MustParsePrefix("240.0.0.0/4"), reachGroup},
+	{netip.MustParsePrefix("::/96"), reachForm}, // :: and ::1 among them
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), reachForm},
+	{netip.MustParsePrefix("64:ff9b::/96"), reachForm},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), reachForm},
+	{netip.MustParsePrefix("2001::/32"), reachForm},
+	{netip.MustParsePrefix("2002::/16"), reachForm},
+	{netip.MustParsePrefix("fec0::/10"), reachSite},
+}
 
 func reachOf(ip netip.Addr) reach {
 	switch {
@@ -75,6 +116,11 @@ func reachOf(ip netip.Addr) reach {
 		return reachLink
 	case ip.IsPrivate():
 		return reachSite
+	}
+	for _, r := range reaches {
+		if r.prefix.Contains(ip) {
+			return r.reach
+		}
 	}
 	return reachWorld
 }
