@@ -113,6 +113,10 @@ func (c Capable) flags() uint8 {
 // were not there: B is set, or no crypto algorithm in common.
 func (c Capable) Acceptable() bool { return !c.Extensible && c.Crypto&CryptoHMAC != 0 }
 
+// Chosen reports whether an answer, or what follows it, names HMAC-SHA256 (in version 0 HMAC-SHA1) and nothing else: a responder
+// chooses exactly one of the algorithms that it was offered (RFC 8684, section 3.1).
+func (c Capable) Chosen() bool { return !c.Extensible && c.Crypto == CryptoHMAC }
+
 // Len returns the length of the option.
 func (c Capable) Len() int {
 	if int(c.Form) >= len(capableLens) {

@@ -67,3 +67,22 @@ func TestCapableImpossibleForm(t *testing.T) {
 		t.Errorf("append %+v = %x, len %d", c, b, c.Len())
 	}
 }
+
+// An answer names one algorithm, and that is ours.
+func TestCapableChosen(t *testing.T) {
+	for _, tt := range []struct {
+		c    Capable
+		want bool
+	}{
+		{Capable{Version: V1, Crypto: CryptoHMAC}, true},
+		{Capable{Version: V0, Crypto: CryptoHMAC, ChecksumRequired: true}, true},
+		{Capable{Version: V1, Crypto: CryptoHMAC | 0x02}, false},
+		{Capable{Version: V1, Crypto: 0x02}, false},
+		{Capable{Version: V1}, false},
+		{Capable{Version: V1, Crypto: CryptoHMAC, Extensible: true}, false},
+	} {
+		if got := tt.c.Chosen(); got != tt.want {
+			t.Errorf("%+v chosen = %v, want %v", tt.c, got, tt.want)
+		}
+	}
+}

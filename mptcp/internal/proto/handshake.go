@@ -123,7 +123,7 @@ func ParseCapableReply(opts []byte) (option.Version, key.Key, wire.Hello, error)
 		return 0, 0, wire.Hello{}, err
 	}
 	if h.capable == nil || h.capable.Form != option.CapableKey || h.hello == nil ||
-		!h.capable.Acceptable() || h.capable.ChecksumRequired || h.hello.Version != wire.HelloVersion {
+		!h.capable.Chosen() || h.capable.ChecksumRequired || h.hello.Version != wire.HelloVersion {
 		return 0, 0, wire.Hello{}, ErrNotMPTCP
 	}
 	return h.capable.Version, key.Key(h.capable.SenderKey), *h.hello, nil
@@ -147,7 +147,7 @@ func ParseCapableACK(opts []byte, s key.Secret, transcript [32]byte) (peer key.K
 
 func (h *handshake) capableACK(s key.Secret, transcript [32]byte) (peer key.Key, err error) {
 	c := h.capable
-	if c == nil || c.Form != option.CapableKeys || c.Version != s.Version || key.Key(c.ReceiverKey) != s.Local || c.SenderKey == uint64(s.Local) {
+	if c == nil || c.Form != option.CapableKeys || !c.Chosen() || c.Version != s.Version || key.Key(c.ReceiverKey) != s.Local || c.SenderKey == uint64(s.Local) {
 		return 0, ErrNotMPTCP
 	}
 	s.Remote = key.Key(c.SenderKey)

@@ -283,3 +283,22 @@ func FuzzHandshake(f *testing.F) {
 		_ = CheckConfirmation(opts)
 	})
 }
+
+// Of several algorithms that are offered one is answered; an answer with several is none.
+func TestCapableOneAlgorithm(t *testing.T) {
+	const two = option.CryptoHMAC | 0x02
+	offer := roomyHello.Append(option.Capable{Version: Version, Form: option.CapableBare, Crypto: two}.Append(nil))
+	if f, err := ParseFirst(offer); err != nil || f.Capable == nil {
+		t.Errorf("an offer of two algorithms, ours among them: %+v, %v", f, err)
+	}
+	h, err := parseHandshake(options(t, AppendCapableReply(nil, Version, 5, roomyHello, false)))
+	if err != nil || h.capable.Crypto != option.CryptoHMAC {
+		t.Errorf("it is answered by the algorithms %#x, %v; want %#x alone", h.capable.Crypto, err, option.CryptoHMAC)
+	}
+	for _, crypto := range []uint8{two, 0x02, 0} {
+		reply := roomyHello.Append(option.Capable{Version: Version, Form: option.CapableKey, Crypto: crypto, SenderKey: 5}.Append(nil))
+		if _, _, _, err := ParseCapableReply(reply); !errors.Is(err, ErrNotMPTCP) {
+			t.Errorf("an answer with the algorithms %#x: %v, want %v", crypto, err, ErrNotMPTCP)
+		}
+	}
+}
