@@ -17,9 +17,10 @@ const Schema = "mpsocks-bench/1"
 
 // What a run measures on.
 const (
-	ModeLab      = "lab"      // emulated paths
-	ModeLive     = "live"     // the user's lines
-	ModeLoopback = "loopback" // no lines at all
+	ModeLab       = "lab"       // emulated paths
+	ModeLive      = "live"      // the user's lines
+	ModeLoopback  = "loopback"  // no lines at all
+	ModeEstablish = "establish" // how sessions start, on emulated paths
 )
 
 // Names of the files that a run leaves in its folder.
@@ -38,7 +39,7 @@ const (
 // seconds or milliseconds as the names say, rates Mbit/s (10^6) of payload.
 type Results struct {
 	Schema   string    `json:"schema"`
-	Mode     string    `json:"mode"` // ModeLab, ModeLive or ModeLoopback
+	Mode     string    `json:"mode"` // ModeLab, ModeLive, ModeLoopback or ModeEstablish
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
 	Complete bool      `json:"complete"` // false: stopped before everything planned was done

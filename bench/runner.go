@@ -15,13 +15,16 @@ import (
 // repetition (A B C D A B C D ...), so that what changes slowly on the machine
 // meets all of them alike; every turn has a laboratory and processes of its own.
 type Runner struct {
-	Mode       string // ModeLab, ModeLive or ModeLoopback
+	Mode       string // ModeLab, ModeLive, ModeLoopback or ModeEstablish
 	Scenarios  []*Scenario
 	Transports []Transport
 	// Workloads to run; nil means those of the scenario.
 	Workloads []string
+	// Catalogue is what there is to run; nil means Workloads().
+	Catalogue []Workload
 	Runs      int
 	Quick     bool // the scenarios' quick workloads, and shorter
+	Attempts  int  // of a run that something else disturbs; 0 means 3
 	Seed      uint64
 	// Single, if there is one, is a transport that uses one path at a time. It
 	// is run on every path alone, as the reference of what the paths carry.
@@ -130,7 +133,7 @@ func referenceName(transport, path string) string { return transport + " on " + 
 
 // workloadsOf are the workloads to run in a scenario.
 func (r *Runner) workloadsOf(s *Scenario) []Workload {
-	return slices.DeleteFunc(Workloads(), func(w Workload) bool {
+	return slices.DeleteFunc(r.catalogue(), func(w Workload) bool {
 		switch {
 		case w.NeedsCut && s.Cut < 0:
 			return true
@@ -142,6 +145,13 @@ func (r *Runner) workloadsOf(s *Scenario) []Workload {
 		}
 		return s.Workloads != nil && !slices.Contains(s.Workloads, w.Name)
 	})
+}
+
+func (r *Runner) catalogue() []Workload {
+	if r.Catalogue != nil {
+		return slices.Clone(r.Catalogue)
+	}
+	return Workloads()
 }
 
 // setting is what workloads run on in a turn, without a connection.
@@ -207,7 +217,7 @@ func (r *Runner) newResults(turns []turn) *Results {
 		Settings: Settings{Runs: max(1, r.Runs), Quick: r.Quick, Seed: r.Seed, TimeScale: r.timeScale()},
 		Runs:     []Run{}, Summary: []Summary{}, Benefit: []Benefit{},
 	}
-	if r.Mode == ModeLab && !r.Host.Root {
+	if (r.Mode == ModeLab || r.Mode == ModeEstablish) && !r.Host.Root {
 		res.Notes = append(res.Notes, "measured without root: the emulator had no real-time priority, so delays are less exact on a busy machine")
 	}
 	scenes, ways, works := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -228,7 +238,7 @@ func (r *Runner) newResults(turns []turn) *Results {
 			works[w.Name] = true
 		}
 	}
-	for _, w := range Workloads() {
+	for _, w := range r.catalogue() {
 		if works[w.Name] {
 			res.Works = append(res.Works, Work{w.Name, w.Title, slices.Concat(w.Metrics, usageMetrics)})
 		}

@@ -260,7 +260,7 @@ func TestWorkloadsOf(t *testing.T) {
 
 // Repeating stops when it does not help.
 func TestRepeat(t *testing.T) {
-	s := &session{}
+	s := &session{r: &Runner{}}
 	var did []int
 	for range 6 {
 		attempt := 1
@@ -274,5 +274,8 @@ func TestRepeat(t *testing.T) {
 	}
 	if s.repeat(1, false) || !s.repeat(1, true) {
 		t.Error("after calm a disturbed run is not repeated")
+	}
+	if once := (&session{r: &Runner{Attempts: 1}}); once.repeat(1, true) {
+		t.Error("a run is repeated by a runner that does so never")
 	}
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 	warmPause   = 700 * time.Millisecond
 	restorePace = 2 * time.Second // for transports to find a path again that was cut
 	quietTime   = 5 * time.Second // at most, for what is on its way to arrive or be dropped
-	maxAttempts = 3               // of a disturbed run
+	attempts    = 3               // of a disturbed run, unless the runner says otherwise
 )
 
 func (st *stand) open(ctx context.Context, order []int, dir string) error {
@@ -46,6 +47,10 @@ func (st *stand) open(ctx context.Context, order []int, dir string) error {
 	if st.t.scenario.Cut >= 0 {
 		st.set.Cut = func() error { return st.site.Cut(st.t.scenario.Cut) }
 		st.set.Heal = func() error { return st.site.Heal(st.t.scenario.Cut) }
+	}
+	if s, ok := stage.(Starter); ok {
+		st.set.Start = s.Start
+		return nil
 	}
 	if err := st.warm(ctx); err != nil {
 		return errors.Join(fmt.Errorf("first connection: %w", err), stage.Close())
@@ -115,7 +120,7 @@ func (s *session) repeat(attempt int, disturbed bool) bool {
 	if attempt > 1 {
 		s.futile++
 	}
-	return attempt < maxAttempts && s.futile < maxFutile
+	return attempt < cmp.Or(s.r.Attempts, attempts) && s.futile < maxFutile
 }
 
 // settle waits until nothing of what went before is on its way any more.
@@ -158,7 +163,7 @@ func (st *stand) once(ctx context.Context, w Workload, attempt int) Run {
 	}
 	st.set.Seed = mix(st.r.Seed ^ uint64(t.rep)<<8 ^ uint64(attempt)<<4)
 	expected := w.Time(st.set)
-	limit := 3*expected + 20*time.Second + 20*st.set.RTT
+	limit := cmp.Or(w.Limit, 3*expected+20*time.Second+20*st.set.RTT)
 	wctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %s, expected %s",
 		limit.Round(time.Second), expected.Round(time.Second)))
 	defer cancel()

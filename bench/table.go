@@ -15,6 +15,7 @@ var headline = map[string][]string{
 	"download": {"goodput"}, "upload": {"goodput"}, "fetch": nil, "send": nil,
 	"ttfb": {"p50"}, "rr": {"p50", "p99"}, "rr-down": {"p50", "p99", "goodput"}, "rr-up": {"p50", "p99", "goodput"},
 	"page": {"load"}, "burst": {"t_burst"}, "churn": {"rate"}, "failover": {"echo_stall", "bulk_stall", "back_heal"},
+	"establish": {"up", "second"},
 }
 
 // costs are what the table shows besides where nothing but the cost of programs is
@@ -42,6 +43,9 @@ func (r *Results) shown(workload string, have []Summary) []Summary {
 // WriteTable writes the medians for people: a table a scenario, a line a
 // metric, a column a transport.
 func (r *Results) WriteTable(w io.Writer) error {
+	if r.Mode == ModeEstablish {
+		return r.writeStarts(w)
+	}
 	for i := range r.Scenes {
 		if err := r.writeScene(w, &r.Scenes[i]); err != nil {
 			return err

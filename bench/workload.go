@@ -17,6 +17,8 @@ type Workload struct {
 	Metrics []Metric
 	// Time is how long a run takes, about.
 	Time func(*Setting) time.Duration
+	// Limit is how long a run may take at the most; 0 is some times that.
+	Limit time.Duration
 	// Run does it and fills the record. It ends early when ctx ends.
 	Run func(context.Context, *Setting, *Record) error
 	// NeedsCut says that it is only possible where paths can be cut.
@@ -27,11 +29,13 @@ type Workload struct {
 type Setting struct {
 	// Connect opens a new connection to the target through the transport.
 	Connect func(context.Context) (net.Conn, error)
-	Seed    uint64
-	RTT     time.Duration // the longest of the paths'; 0 is unknown
-	Down    Ceiling       // what the paths carry; 0 is unknown
-	Up      Ceiling
-	Scale   Scale
+	// Start has the transport connect to the egress; nil where it is connected already.
+	Start func(context.Context) (Start, error)
+	Seed  uint64
+	RTT   time.Duration // the longest of the paths'; 0 is unknown
+	Down  Ceiling       // what the paths carry; 0 is unknown
+	Up    Ceiling
+	Scale Scale
 	// Cut and Heal cut a path and give it back; nil where that is not possible.
 	Cut, Heal func() error
 	// CutRest is what the paths that are not cut carry down, in Mbit/s.

@@ -39,7 +39,7 @@ func facts(r *bench.Results) []fact {
 	if h.Memory > 0 {
 		add("Memory", fmt.Sprintf("%s GiB", short(float64(h.Memory)/(1<<30))))
 	}
-	if r.Mode == bench.ModeLab {
+	if r.Mode == bench.ModeLab || r.Mode == bench.ModeEstablish {
 		add("Emulator", map[bool]string{true: "with real-time priority (root)", false: "without real-time priority (not root)"}[h.Root])
 	}
 	add("Congestion control", h.Congestion)
@@ -63,6 +63,8 @@ func kind(mode string) string {
 		return "emulated paths on one machine (bench lab)"
 	case bench.ModeLive:
 		return "real lines (bench live)"
+	case bench.ModeEstablish:
+		return "how sessions start, on emulated paths on one machine (bench establish)"
 	case bench.ModeLoopback:
 		return "this machine's loopback, no lines (bench loopback)"
 	}

@@ -60,7 +60,11 @@ const maxPanels = 32
 
 // sections are all plots for which there are figures, and what is missing.
 func (d *data) sections() (all []section, missing []string) {
-	for _, make := range []func() (section, string){d.goodput, d.benefit, d.latency, d.failovers, d.others, d.costs} {
+	kinds := []func() (section, string){d.goodput, d.benefit, d.latency, d.failovers, d.others, d.costs}
+	if d.Mode == bench.ModeEstablish {
+		kinds = []func() (section, string){d.starts}
+	}
+	for _, make := range kinds {
 		s, why := make()
 		if len(s.Groups) > 0 {
 			all = append(all, s)
@@ -359,6 +363,19 @@ func (d *data) others() (section, string) {
 		return s, ""
 	}
 	return s, d.absent("Everyday work ("+list(missing)+")", missing...)
+}
+
+// starts are how sessions came to be, where nothing else is measured.
+func (d *data) starts() (section, string) {
+	s := section{ID: "starts", Title: "A session starts", Lead: "From the begin of dialling. Medians; whiskers are their 95 % confidence interval. Pale bars: disturbed runs only, or a lower bound: it did not happen."}
+	k := small{"establish", "A session starts", "", [][2]string{{"up", "session up"}, {"second", "second path usable"}}, true}
+	g, ok := d.smallGroup(k)
+	if !ok {
+		return s, d.absent(s.Title, k.workload)
+	}
+	g.Title = "" // the section's
+	s.Groups = append(s.Groups, g)
+	return s, ""
 }
 
 // sizes are the metrics of a workload that moves given sizes, which a scenario

@@ -77,6 +77,12 @@ func (f *benchFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringSliceVar(&f.transports, "transport", nil, "transports (default all there are)")
 	fl.StringSliceVar(&f.workloads, "workload", nil, "workloads (default those that make sense)")
+	f.addCommon(c)
+}
+
+// addCommon adds those that do not depend on what is measured.
+func (f *benchFlags) addCommon(c *cobra.Command) {
+	fl := c.Flags()
 	fl.IntVar(&f.runs, "runs", 3, "repetitions")
 	fl.StringVar(&f.out, "out", "", "folder for report.html, results.json and results.txt")
 	fl.BoolVar(&f.json, "json", false, "print results.json instead of the table")

@@ -6,18 +6,24 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/mpsocks/mpsocks/bench/lab"
 )
 
 // mptcpCounts are counters of the kernel's MPTCP in a namespace.
 type mptcpCounts struct {
 	known                   bool
 	active, joins, fallback int64
+	joined                  int64 // subflows of others that have joined, at a listener
 }
 
 // countMPTCP reads the client's counters.
-func (s *benchStage) countMPTCP() mptcpCounts {
+func (s *benchStage) countMPTCP() mptcpCounts { return countMPTCPIn(s.lab.Client()) }
+
+// countMPTCPIn reads those of a namespace.
+func countMPTCPIn(n *lab.Namespace) mptcpCounts {
 	var c mptcpCounts
-	_ = s.lab.Client().Do(func() error { // unknown is unknown
+	_ = n.Do(func() error { // unknown is unknown
 		text, err := os.ReadFile("/proc/thread-self/net/netstat")
 		c = parseMPTCP(string(text))
 		return err
@@ -54,6 +60,7 @@ func parseMPTCP(text string) mptcpCounts {
 		return mptcpCounts{
 			known: true, active: v["MPCapableSYNTX"], joins: v["MPJoinSynAckRx"],
 			fallback: v["MPCapableFallbackACK"] + v["MPCapableFallbackSYNACK"],
+			joined:   v["MPJoinAckRx"],
 		}
 	}
 	return mptcpCounts{}

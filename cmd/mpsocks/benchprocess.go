@@ -19,8 +19,9 @@ import (
 type benchProcess struct {
 	cmd   *exec.Cmd
 	log   *slog.Logger
-	ready chan struct{} // closed when it has said that it is ready
-	gone  chan struct{} // closed when it has ended
+	seen  func(line string) // gets its log; may be nil
+	ready chan struct{}     // closed when it has said that it is ready
+	gone  chan struct{}     // closed when it has ended
 
 	mu   sync.Mutex // guards what follows
 	tail []string   // the last lines of its log
@@ -35,7 +36,13 @@ const (
 
 // startProcess starts a command and waits until it is ready.
 func startProcess(ctx context.Context, cmd *exec.Cmd, log *slog.Logger) (*benchProcess, error) {
-	p := &benchProcess{cmd: cmd, log: log, ready: make(chan struct{}), gone: make(chan struct{})}
+	return startProcessWatched(ctx, cmd, log, nil)
+}
+
+// startProcessWatched is startProcess with a function that gets every line of the
+// log, and must not block.
+func startProcessWatched(ctx context.Context, cmd *exec.Cmd, log *slog.Logger, seen func(line string)) (*benchProcess, error) {
+	p := &benchProcess{cmd: cmd, log: log, seen: seen, ready: make(chan struct{}), gone: make(chan struct{})}
 	r, w := io.Pipe()
 	cmd.Stderr = w
 	ownGroup(cmd)
@@ -78,6 +85,9 @@ func (p *benchProcess) follow(r *io.PipeReader) {
 	for lines.Scan() {
 		line := lines.Text()
 		p.log.Debug(line, "pid", p.pid())
+		if p.seen != nil {
+			p.seen(line)
+		}
 		p.mu.Lock()
 		p.tail = append(p.tail, line)
 		p.tail = p.tail[max(0, len(p.tail)-tailLines):]
@@ -118,6 +128,16 @@ func (p *benchProcess) pid() int {
 		return -1
 	}
 	return p.cmd.Process.Pid
+}
+
+// spent is the processor time of a process that has ended.
+func (p *benchProcess) spent() time.Duration {
+	select {
+	case <-p.gone:
+		return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+	default:
+		return 0
+	}
 }
 
 // stop ends the process, by force if it takes its time.

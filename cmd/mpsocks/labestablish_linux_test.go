@@ -1,152 +1,100 @@
 package main
 
 import (
-	"flag"
-	"fmt"
-	"slices"
+	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/mpsocks/mpsocks/configs"
+	"github.com/mpsocks/mpsocks/bench"
+	"github.com/mpsocks/mpsocks/bench/lab"
 )
 
-// establishRuns is how often each cell of the table in docs/establishment.md is
-// measured. Without the flag only what comes up, and what does not, is looked at.
-var establishRuns = flag.Int("establish", 0, "measure how sessions start: so many `runs` of each way in each situation")
-
-// establishWait is how long a start may take before it counts as none.
-const establishWait = 6 * time.Second
-
-// situations are those of the table.
-var situations = []struct {
-	name  string
-	paths []string
-	down  string // a command of the lab, before the start
-}{
-	{"equal, 30 ms", []string{"20M/30ms", "20M/30ms"}, ""},
-	{"100 ms before 10 ms", []string{"20M/100ms", "20M/10ms"}, ""},
-	{"first silent, 30 ms", []string{"20M/30ms", "20M/30ms"}, "down 0"},
-	{"first loses 30 %", []string{"20M/30ms,loss=30%", "20M/30ms"}, ""},
-	{"128 kbit/s before 20 Mbit/s", []string{"128k/60ms", "20M/60ms"}, ""},
+// startOf is the median of a metric of starts, and whether it came to be in time.
+func startOf(t *testing.T, res *bench.Results, situation, way, metric string) (ms float64, ok bool) {
+	t.Helper()
+	s, found := res.Find(situation, way, "establish", metric)
+	if !found {
+		t.Errorf("%s, %s: no figure for %s", situation, way, metric)
+	}
+	return s.Median, found && !s.Censored
 }
 
-// TestLabEstablish starts sessions in every way and situation.
+// A path that says nothing holds up nobody but who goes by one path alone, be it ours or the kernel's. What the figures are
+// worth depends on how busy the machine is; only what comes up, and what does not, is decided here.
 func TestLabEstablish(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short runs TestLab only")
 	}
-	var table strings.Builder
-	table.WriteString("\n| ms | " + strings.Join(configs.Establishments, " | ") + " |\n|---|" + strings.Repeat("---|", len(configs.Establishments)) + "\n")
-	for _, s := range situations {
-		if *establishRuns == 0 && s.down == "" {
-			continue
+	if err := lab.Available(); err != nil {
+		t.Skip(err)
+	}
+	t.Parallel()
+	const situation = "first-silent"
+	ways := []string{"ext", "timer", "single"}
+	if kernelMPTCP() {
+		ways = append(ways, "kernel")
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	p := benchProgram(t, establishVerb, "--situation", situation, "--way", strings.Join(ways, ","), "--runs", "1", "--out", dir)
+	if <-p.done; p.code != exitOK {
+		t.Fatalf("bench establish ended with %d:\n%s", p.code, p.err)
+	}
+	t.Logf("\n%s", p.out)
+	res := checkRuns(t, dir)
+	if res.Mode != bench.ModeEstablish || !res.Complete {
+		t.Errorf("results of mode %s, complete: %v", res.Mode, res.Complete)
+	}
+	for _, way := range ways {
+		_, up := startOf(t, res, situation, way, "up")
+		if want := way != "single" && way != "kernel"; up != want {
+			t.Errorf("%s: a session although the first path is silent: %v, want %v", way, up, want)
 		}
-		b := &bed{owner: t, lab: newLab(t, s.paths), dir: t.TempDir()}
-		b.egressStart = fakeResolver(t, b)
-		link := runProgram(t, b.lab.Server(), "init", "--dir", b.file("egress"), "--address", labEgress, "--client", "laptop")
-		runProgram(t, b.lab.Client(), "join", strings.TrimSpace(link), "--dir", b.file("client"))
-		edit(t, b.file("client", clientFile), "paths: auto", "session: {establish: ext}\n"+b.paths(false))
-		b.startEgress(t)
-		if s.down != "" {
-			b.do(t, s.down)
+		if _, second := startOf(t, res, situation, way, "second"); second {
+			t.Errorf("%s: two paths are usable, of which one is silent", way)
 		}
-		fmt.Fprintf(&table, "| %s |", s.name)
-		last := "ext"
-		for _, mode := range configs.Establishments {
-			edit(t, b.file("client", clientFile), "establish: "+last+"}", "establish: "+mode+"}")
-			last = mode
-			var up, both []time.Duration
-			for range max(1, *establishRuns) {
-				x, y := b.measureStart(t, s.down == "")
-				up, both = append(up, x), append(both, y)
-			}
-			if came, want := median(up) < establishWait, mode != "single" || s.down != "down 0"; s.down != "" && came != want {
-				t.Errorf("%s, %s: there is a session: %v, want %v", s.name, mode, came, want)
-			}
-			fmt.Fprintf(&table, " %s / %s |", shown(up), shown(both))
-		}
-		table.WriteString("\n")
-		b.egress.signal(t, syscall.SIGTERM)
-		b.egress.ended(t)
-		if err := b.lab.Close(); err != nil {
-			t.Error(err)
+		if !strings.Contains(p.out.String(), way) {
+			t.Errorf("no %s in the table:\n%s", way, p.out)
 		}
 	}
-	t.Log(table.String())
+	checkPage(t, dir, "A session starts")
 }
 
-// measureStart starts a client and returns when its session is up and when both
-// paths are, both since it began to dial; establishWait if not before that.
-func (b *bed) measureStart(t *testing.T, second bool) (up, both time.Duration) {
-	t.Helper()
-	p := startProgram(t, b.owner, b.lab.Client(), nil, "client", "-c", b.file("client", clientFile))
-	p.line(t, " ready ")
-	up, both = establishWait, establishWait
-	first := p.await("session established")
-	if first != "" {
-		up = took(t, first)
+// What starts at all is measured: both paths, and a new session after an egress that is gone.
+func TestBenchEstablish(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short runs TestLab only")
 	}
-	if joined := ""; first != "" && second {
-		if joined = p.await("subflow joined"); joined != "" {
-			both = up + stamp(t, joined).Sub(stamp(t, first))
+	if err := lab.Available(); err != nil {
+		t.Skip(err)
+	}
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	p := benchProgram(t, establishVerb, "--situation", "equal", "--way", "ext,ips", "--runs", "1", "--out", dir)
+	if <-p.done; p.code != exitOK {
+		t.Fatalf("bench establish ended with %d:\n%s", p.code, p.err)
+	}
+	res := checkRuns(t, dir)
+	for _, way := range []string{"ext", "ips"} {
+		up, ok := startOf(t, res, "equal", way, "up")
+		second, both := startOf(t, res, "equal", way, "second")
+		if !ok || !both || up < 90 || second < up {
+			t.Errorf("%s: up after %v ms (%v), second path after %v ms (%v), on paths of 30 ms", way, up, ok, second, both)
 		}
 	}
-	p.signal(t, syscall.SIGTERM)
-	p.ended(t)
-	return up, both
 }
 
-// await returns the first line of the log with that text, or none after establishWait.
-func (p *program) await(text string) string {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for start := time.Now(); time.Since(start) < establishWait; <-tick.C {
-		for line := range strings.Lines(p.err.String()) {
-			if strings.Contains(line, text) && strings.HasSuffix(line, "\n") {
-				return line
-			}
+// Who asks for what there is not is told what there is.
+func TestBenchEstablishUsage(t *testing.T) {
+	for want, args := range map[string][]string{
+		"first-silent": {"--situation", "rain"},
+		"single":       {"--way", "luck"},
+		"at least 1":   {"--runs", "0"},
+	} {
+		if got := mpsocks(t, "", append([]string{"bench", establishVerb}, args...)...); got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%v: %+v; want code %d and %q", args, got, exitUsage, want)
 		}
 	}
-	return ""
-}
-
-// took reads a line's field of that name.
-func took(t *testing.T, line string) time.Duration {
-	t.Helper()
-	d, err := time.ParseDuration(words(line)["took"])
-	if err != nil {
-		t.Fatalf("%q: %v", line, err)
+	if got := mpsocks(t, "", "bench", establishVerb, "--list"); got.code != exitOK || !strings.Contains(got.out, "slow-first") || !strings.Contains(got.out, "kernel") {
+		t.Errorf("--list: %+v", got)
 	}
-	return d
-}
-
-// stamp reads a line's time.
-func stamp(t *testing.T, line string) time.Time {
-	t.Helper()
-	at, err := time.Parse("2006-01-02T15:04:05.000Z", strings.Fields(line)[0])
-	if err != nil {
-		t.Fatalf("%q: %v", line, err)
-	}
-	return at
-}
-
-func median(all []time.Duration) time.Duration {
-	all = slices.Sorted(slices.Values(all))
-	return all[len(all)/2]
-}
-
-// shown is a cell's median and range.
-func shown(all []time.Duration) string {
-	ms := func(d time.Duration) string {
-		if d >= establishWait {
-			return "–"
-		}
-		return fmt.Sprint(d.Milliseconds())
-	}
-	if lo, hi := slices.Min(all), slices.Max(all); ms(lo) != ms(hi) {
-		return fmt.Sprintf("%s (%s..%s)", ms(median(all)), ms(lo), ms(hi))
-	}
-	return ms(median(all))
 }
