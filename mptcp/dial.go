@@ -261,6 +261,7 @@ func (s *Session) take(sf *subflow, f *proto.Flow, rec firstRecord) error {
 		return err
 	}
 	s.core.SetRole(sf.core, role)
+	sf.path.trip = f.RTT()
 	sf.path.joined(sf)
 	s.cfg.History.worked(sf.path.Name, f.RTT())
 	if f.First() {

@@ -139,9 +139,11 @@ func (p *path) attempt(try time.Duration) {
 	s := p.s
 	ctx, cancel := withPatience(s.ctx, try)
 	defer cancel()
-	if !p.begin(cancel) {
+	knock, ok := p.begin(cancel)
+	if !ok {
 		return
 	}
+	ctx = withKnock(ctx, knock)
 	c, announced, err := p.connect(ctx)
 	if err == nil {
 		err = p.enlist(ctx, c, announced)
@@ -158,14 +160,14 @@ func (p *path) attempt(try time.Duration) {
 	}
 }
 
-// begin notes the attempt under way, unless it is too late for one.
-func (p *path) begin(abort context.CancelFunc) bool {
+// begin notes the attempt under way, unless it is too late for one, and returns how often it is to ask to connect.
+func (p *path) begin(abort context.CancelFunc) (knock time.Duration, ok bool) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	if p.removed || p.Role == RoleNever {
-		return false
+		return 0, false
 	}
-	p.dialing, p.aborted = abort, false
+	p.dialing, p.aborted, p.tried = abort, false, p.s.now()
 	if p.began == 0 {
 		p.began = p.s.now()
 		p.s.pokeAll() // the next one's turn depends on it
@@ -173,7 +175,7 @@ func (p *path) begin(abort context.CancelFunc) bool {
 	if p.sub == nil {
 		p.since = time.Now()
 	}
-	return true
+	return p.redial.Knock(p.s.now(), p.trip, p.s.core != nil && !p.s.answers()), true
 }
 
 // enlist makes the carrier c a subflow.
@@ -210,7 +212,9 @@ func (p *path) failed(err error) {
 	if !errors.Is(err, ErrUnknownSession) { // whoever says so has been reached
 		s.cfg.History.failed(p.Name)
 	}
-	p.redial.Failed(s.now(), !s.answers(), rand.Float64())
+	if p.redial.Failed(s.now(), s.now()-p.tried, !s.answers(), rand.Float64()); errors.Is(err, ErrAltered) {
+		p.quarantine(err)
+	}
 	if errors.Is(err, ErrUnknownSession) && !s.answers() {
 		s.core.End(s.now(), ErrUnknownSession, false)
 		s.drain()
@@ -241,11 +245,18 @@ func (p *path) lost(sf *subflow, cause error) {
 		return
 	}
 	p.sub, p.again, p.err, p.since = nil, false, cause, time.Now()
-	if p.redial.Lost(p.s.now()); errors.Is(cause, ErrAltered) && p.s.answers() { // the only path there is stays better than none
+	if p.redial.Lost(p.s.now()); errors.Is(cause, ErrAltered) {
+		p.quarantine(cause)
+	}
+	p.s.pokeAll()
+}
+
+// quarantine has a path that alters what it carries rest for long, unless it is the only one there is, which stays better than none. mu is held.
+func (p *path) quarantine(cause error) {
+	if p.s.answers() {
 		p.redial.Altered(p.s.now(), rand.Float64())
 		p.s.note(slog.LevelWarn, "path quarantined", "session", p.s.id, "path", p.Name, "reason", cause)
 	}
-	p.s.pokeAll()
 }
 
 // redialBeside has the path dialled although it has a subflow, which does not answer. mu is held.

@@ -33,6 +33,8 @@ type path struct {
 	proven  bool          // has had a subflow
 	kicked  proto.Instant // when something happened to its interface; zero: not lately
 	added   proto.Instant // when the session got the path
+	trip    time.Duration // round trip of its last handshake
+	tried   proto.Instant // when the last attempt began
 	began   proto.Instant // its first attempt; zero: not yet
 	spare   proto.Instant // since when the subflow has not been wanted; zero: it is
 	err     error         // of the last attempt, or why the subflow was lost

@@ -57,3 +57,20 @@ func overdue(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+type knockKey struct{}
+
+// withKnock tells a dial that it should ask to connect anew every so often; 0: the system's way.
+func withKnock(ctx context.Context, every time.Duration) context.Context {
+	if every <= 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, knockKey{}, every)
+}
+
+// Knock returns how long a Path's Dial, with the context that it was given, should wait for an answer before it opens another connection beside the one
+// that it waits for, and take whichever stands first: no path works, and the system's own repetitions come too rarely. 0 is never.
+func Knock(ctx context.Context) time.Duration {
+	every, _ := ctx.Value(knockKey{}).(time.Duration) // none is 0
+	return every
+}

@@ -40,3 +40,16 @@ func altered(err error) error {
 	}
 	return err
 }
+
+// alteredHandshake is altered for a handshake, of which most errors mean something else: but a record that does not decrypt by the keys
+// just agreed upon.
+func alteredHandshake(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "local error" && op.Err != nil && op.Err.Error() == badRecordMAC.Error() {
+		return &alteredError{op.Err}
+	}
+	return err
+}
+
+// badRecordMAC is TLS's alert bad_record_mac.
+const badRecordMAC = tls.AlertError(20)

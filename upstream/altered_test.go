@@ -34,8 +34,8 @@ func TestAlteredErrors(t *testing.T) {
 	}
 }
 
-// flipper passes connections on and, when told to, changes an octet in what comes back.
-func flipper(t *testing.T, to string, flip *atomic.Bool) string {
+// flipper passes connections on and, when told to, changes an octet in what goes up or comes back.
+func flipper(t *testing.T, to string, up bool, flip *atomic.Bool) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -47,42 +47,57 @@ func flipper(t *testing.T, to string, flip *atomic.Bool) string {
 			if err != nil {
 				return
 			}
-			go flipBetween(c, to, flip)
+			go flipBetween(c, to, up, flip)
 		}
 	}()
 	return ln.Addr().String()
 }
 
-func flipBetween(c net.Conn, to string, flip *atomic.Bool) {
-	defer c.Close()
+func flipBetween(c net.Conn, to string, up bool, flip *atomic.Bool) {
 	e, err := net.Dial("tcp", to)
 	if err != nil {
+		_ = c.Close()
 		return
 	}
-	defer e.Close()
+	done := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(e, c)
-		_ = e.Close()
+		defer close(done)
+		pass(e, c, up, flip)
 	}()
+	pass(c, e, !up, flip)
+	<-done
+	_ = c.Close()
+	_ = e.Close()
+}
+
+// pass copies one way, the end included, and changes an octet of each piece if it may and is told to.
+func pass(to, from net.Conn, may bool, flip *atomic.Bool) {
 	buf := make([]byte, 4096)
 	for {
-		n, err := e.Read(buf)
-		if n > 0 && flip.Load() {
+		n, err := from.Read(buf)
+		if n > 0 && may && flip.Load() {
 			buf[n/2] ^= 0x40
 		}
-		if _, werr := c.Write(buf[:n]); err != nil || werr != nil {
+		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
+			_ = to.(*net.TCPConn).CloseWrite()
 			return
 		}
 	}
 }
 
 // TestAlteredPathIsQuarantined has a path change what it carries: no octet of that
-// arrives, and the path says what it is.
+// arrives, and the path says what it is, whichever end has noticed.
 func TestAlteredPathIsQuarantined(t *testing.T) {
+	for name, up := range map[string]bool{"what goes up": true, "what comes down": false} {
+		t.Run(name, func(t *testing.T) { testAlteredPath(t, up) })
+	}
+}
+
+func testAlteredPath(t *testing.T, up bool) {
 	id := newIdentity(t)
 	e, addr := startEgress(t, []Identity{id}, func(cfg *EgressConfig) { cfg.Handle = handler(hashing) })
 	var flip atomic.Bool
-	bad := flipper(t, addr, &flip)
+	bad := flipper(t, addr, up, &flip)
 	c := startClient(t, id, e, func(cfg *ClientConfig) {
 		cfg.Paths = loopbackPaths(2)
 		cfg.Paths[1].Egress = []string{bad}

@@ -29,8 +29,12 @@ const (
 	notSentLowat = 32 << 10
 	// userTimeout ends a connection whose data stays unacknowledged: RFC 5482.
 	// A session has long moved on by then; without it a dead connection lives
-	// for a quarter of an hour.
-	userTimeout = 15 * time.Second
+	// for a quarter of an hour. Far lines have userTrips round trips: where one
+	// takes seconds, two losses in a row are no reason to give a connection up
+	// that took half a minute to make.
+	userTimeout     = 15 * time.Second
+	userTrips       = 40
+	userTimeoutMost = 2 * time.Minute
 )
 
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}
@@ -99,13 +103,11 @@ func (d *pathDialer) connect(ctx context.Context, t *target) (*carrier, error) {
 
 // stand makes the TCP connection, which takes a round trip.
 func (d *pathDialer) stand(ctx context.Context, t *target) (tcp *net.TCPConn, rtt time.Duration, err error) {
-	start := time.Now()
-	tcp, err = within(ctx, handshakeTimeout, func(ctx context.Context) (*net.TCPConn, error) { return dialTCP(ctx, t, d.mptcp) })
+	tcp, rtt, err = d.knock(ctx, t, mptcp.Knock(ctx))
 	if err != nil {
 		return nil, 0, fmt.Errorf("connect to %v: %w", t.addr, reason(err))
 	}
 	tune(tcp, d.lowat)
-	rtt = time.Since(start)
 	mptcp.Connected(ctx, rtt)
 	return tcp, rtt, nil
 }
@@ -115,7 +117,7 @@ func (d *pathDialer) secure(ctx context.Context, t *target, tcp *net.TCPConn, rt
 	limit := min(max(handshakeTimeout, handshakeTrips*rtt), handshakeTimeoutMost)
 	conn, err := within(ctx, limit, func(ctx context.Context) (*tls.Conn, error) { return clientHandshake(ctx, tcp, d.tls) })
 	if err != nil {
-		return nil, &handshakeError{t.addr.String(), reason(err)}
+		return nil, &handshakeError{t.addr.String(), reason(alteredHandshake(err))}
 	}
 	secret, err := binding(conn)
 	if err != nil {
@@ -123,6 +125,40 @@ func (d *pathDialer) secure(ctx context.Context, t *target, tcp *net.TCPConn, rt
 		return nil, err
 	}
 	return &carrier{conn: conn, tcp: tcp, binding: secret}, nil
+}
+
+// knockMost is how many connections are tried beside each other at most.
+const knockMost = 16
+
+// knocked is a connection and how long it took to stand.
+type knocked struct {
+	tcp *net.TCPConn
+	rtt time.Duration
+}
+
+// knock connects to t. If everything waits for it, every is not 0, and it does so again and again until one of the
+// connections stands. An answer that is no, ends it.
+func (d *pathDialer) knock(ctx context.Context, t *target, every time.Duration) (*net.TCPConn, time.Duration, error) {
+	most := 1
+	if every > 0 {
+		most = knockMost
+	}
+	trying, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	k, err := within(trying, handshakeTimeout, func(ctx context.Context) (knocked, error) {
+		return race(ctx, most, every, func(ctx context.Context, _ int) (knocked, error) {
+			start := time.Now()
+			tcp, err := dialTCP(ctx, t, d.mptcp)
+			if err != nil && ctx.Err() == nil {
+				stop(err)
+			}
+			return knocked{tcp, time.Since(start)}, err
+		}, func(late knocked) { _ = tcpsock.Abort(late.tcp) })
+	})
+	if said := context.Cause(trying); err != nil && said != nil && ctx.Err() == nil {
+		err = said // not that the others were called off for it
+	}
+	return k.tcp, k.rtt, err
 }
 
 // within does one step of a dial in at most limit.
@@ -179,10 +215,17 @@ func controlDevice(network string, c syscall.RawConn, t *target) error {
 func tune(c *net.TCPConn, lowat int) {
 	s := tcpsock.Of(c)
 	_ = s.SetNoDelay(true)
-	_ = s.SetUserTimeout(userTimeout)
+	_ = s.SetUserTimeout(userTimeoutOf(c))
+	_ = s.SetSteadyRetries(true)
 	if lowat > 0 {
 		_ = s.SetNotSentLowat(lowat)
 	}
+}
+
+// userTimeoutOf is how long data on a connection may stay unacknowledged.
+func userTimeoutOf(c *net.TCPConn) time.Duration {
+	in, _ := tcpsock.Of(c).Info()
+	return min(max(userTimeout, userTrips*in.RTT), userTimeoutMost)
 }
 
 // reason drops what the standard library puts around the cause of a failed

@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/mpsocks/mpsocks/internal/tcpsock"
 )
 
 // dialer returns a dialer of the path for the egress, which listens as given.
@@ -101,6 +104,29 @@ func TestPathDialTriesAllAddresses(t *testing.T) {
 		t.Errorf("reached %s, want %s", got, address)
 	}
 	c.abort()
+}
+
+// Who is asked again and again says no once; of several connections that stand one is kept.
+func TestKnock(t *testing.T) {
+	id := newIdentity(t)
+	e, address := startEgress(t, []Identity{id}, nil)
+	d := dialer(t, PathConfig{}, e, id, address)
+	for _, every := range []time.Duration{0, time.Nanosecond} {
+		tcp, rtt, err := d.knock(t.Context(), &target{addr: netip.MustParseAddrPort(address)}, every)
+		if err != nil || rtt <= 0 {
+			t.Fatalf("every %v: took %v, %v", every, rtt, err)
+		}
+		_ = tcpsock.Abort(tcp)
+		_, _, err = d.knock(t.Context(), &target{addr: netip.MustParseAddrPort(refusing(t))}, every)
+		if !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, context.Canceled) {
+			t.Errorf("every %v: %v, want %v alone", every, err, syscall.ECONNREFUSED)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := d.knock(gone, &target{addr: netip.MustParseAddrPort(address)}, every); !errors.Is(err, context.Canceled) {
+			t.Errorf("every %v, called off: %v", every, err)
+		}
+	}
 }
 
 func TestPathDialErrors(t *testing.T) {

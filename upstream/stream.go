@@ -51,7 +51,7 @@ func (c *streamConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.rx.Add(uint64(n))
 	if n > 0 && c.unproven.Load() && c.unproven.CompareAndSwap(true, false) {
-		_ = tcpsock.Of(c.tcp).SetUserTimeout(userTimeout)
+		_ = tcpsock.Of(c.tcp).SetUserTimeout(userTimeoutOf(c.tcp))
 	}
 	return n, err
 }

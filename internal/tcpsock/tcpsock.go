@@ -130,6 +130,18 @@ func (s *Socket) SetUserTimeout(d time.Duration) error {
 	return s.set("user timeout", func(fd uintptr) error { return setUserTimeout(fd, d) })
 }
 
+// SetSteadyRetries has the kernel repeat what is lost at a steady pace, not ever more slowly, while no more than three packets are under way, for the
+// first six times (TCP_THIN_LINEAR_TIMEOUTS, Linux). After an outage of a line that carries little, the first repetition then comes within one timeout.
+func (s *Socket) SetSteadyRetries(on bool) error {
+	return s.set("steady retries", func(fd uintptr) error { return setSteadyRetries(fd, on) })
+}
+
+// SetRetryLimit limits how long the kernel waits before it sends again what was not acknowledged, however long that has been (TCP_RTO_MAX_MS, Linux from
+// 6.15 on); it takes one second to two minutes. 0 restores the system's limit.
+func (s *Socket) SetRetryLimit(d time.Duration) error {
+	return s.set("retry limit", func(fd uintptr) error { return setRetryLimit(fd, d) })
+}
+
 // SetMaxPacingRate limits how fast the kernel sends, in bytes of payload and headers per second, and so spreads what was
 // written at once (SO_MAX_PACING_RATE, Linux); 0 takes the limit away. Once set the kernel paces the connection for good.
 func (s *Socket) SetMaxPacingRate(rate uint64) error {

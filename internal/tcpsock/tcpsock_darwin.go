@@ -46,6 +46,10 @@ func setUserTimeout(fd uintptr, d time.Duration) error {
 	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_RXT_CONNDROPTIME, int(roundUp(d, time.Second)))
 }
 
+func setSteadyRetries(uintptr, bool) error { return errors.ErrUnsupported }
+
+func setRetryLimit(uintptr, time.Duration) error { return errors.ErrUnsupported }
+
 func setMaxPacingRate(uintptr, uint64) error { return errors.ErrUnsupported }
 
 func setCongestion(uintptr, string) error { return errors.ErrUnsupported }

@@ -77,6 +77,25 @@ func setUserTimeout(fd uintptr, d time.Duration) error {
 	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(roundUp(d, time.Millisecond)))
 }
 
+func setSteadyRetries(fd uintptr, on bool) error {
+	v := 0
+	if on {
+		v = 1
+	}
+	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, v)
+}
+
+// tcpRTOMax is TCP_RTO_MAX_MS of linux/tcp.h, which x/sys does not have yet.
+const tcpRTOMax = 44
+
+func setRetryLimit(fd uintptr, d time.Duration) error {
+	const least, most = time.Second, 2 * time.Minute // the kernel's bounds; the latter is its default
+	if d == 0 {
+		d = most
+	}
+	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpRTOMax, int(roundUp(min(max(d, least), most), time.Millisecond)))
+}
+
 func setMaxPacingRate(fd uintptr, rate uint64) error {
 	if rate == 0 {
 		rate = math.MaxUint64

@@ -15,6 +15,10 @@ func setReceiveLowat(uintptr, int) error { return errors.ErrUnsupported }
 
 func setUserTimeout(uintptr, time.Duration) error { return errors.ErrUnsupported }
 
+func setSteadyRetries(uintptr, bool) error { return errors.ErrUnsupported }
+
+func setRetryLimit(uintptr, time.Duration) error { return errors.ErrUnsupported }
+
 func setMaxPacingRate(uintptr, uint64) error { return errors.ErrUnsupported }
 
 func setCongestion(uintptr, string) error { return errors.ErrUnsupported }

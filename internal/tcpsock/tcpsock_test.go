@@ -113,6 +113,26 @@ func TestSetters(t *testing.T) {
 	}
 }
 
+func TestSteadyRetries(t *testing.T) {
+	c, _ := pair(t)
+	for _, on := range []bool{true, false} {
+		err := Of(c).SetSteadyRetries(on)
+		if runtime.GOOS == "linux" && err != nil || runtime.GOOS != "linux" && !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("SetSteadyRetries(%v) on %s: %v", on, runtime.GOOS, err)
+		}
+	}
+}
+
+func TestRetryLimit(t *testing.T) {
+	c, _ := pair(t)
+	for _, d := range []time.Duration{time.Millisecond, 12 * time.Second, time.Hour, 0} {
+		err := Of(c).SetRetryLimit(d)
+		if runtime.GOOS != "linux" && !errors.Is(err, errors.ErrUnsupported) || runtime.GOOS == "linux" && err != nil && !errors.Is(err, syscall.ENOPROTOOPT) {
+			t.Errorf("SetRetryLimit(%v) on %s: %v", d, runtime.GOOS, err)
+		}
+	}
+}
+
 func TestCongestion(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("congestion control is chosen per socket on Linux only")

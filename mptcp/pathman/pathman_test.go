@@ -59,7 +59,7 @@ func TestRedial(t *testing.T) {
 	}
 	var waits []time.Duration
 	for range 12 {
-		r.Failed(now, false, 0.5)
+		r.Failed(now, 0, false, 0.5)
 		waits = append(waits, r.Due()-now)
 		now = r.Due() + 20*time.Second
 	}
@@ -69,7 +69,7 @@ func TestRedial(t *testing.T) {
 	if r.State() != Cooldown {
 		t.Errorf("state after 12 failures: %v, want cooldown", r.State())
 	}
-	r.Failed(now, true, 0.999)
+	r.Failed(now, 0, true, 0.999)
 	if w := r.Due() - now; w > 1250*time.Millisecond {
 		t.Errorf("wait with no other path: %v, want about a second", w)
 	}
@@ -100,7 +100,7 @@ func TestQuarantine(t *testing.T) {
 		}
 		now = r.Due()
 	}
-	r.Failed(now, false, 0.5)
+	r.Failed(now, 0, false, 0.5)
 	if r.State() == Quarantine {
 		t.Error("in quarantine though it was tried since")
 	}
@@ -138,5 +138,50 @@ func TestRedialShortLived(t *testing.T) {
 	r.Lost(now)
 	if r.Due() != now || r.State() != Down {
 		t.Errorf("after a subflow that lived: due in %v, state %v; want at once, down", r.Due()-now, r.State())
+	}
+}
+
+// A path is knocked at again and again while everything waits for it, less often when that lasts, and never before it can have answered.
+func TestRedialKnock(t *testing.T) {
+	var r Redial
+	if d := r.Knock(time.Second, 0, true); d != 0 {
+		t.Errorf("a path that was never lost is knocked at every %v", d)
+	}
+	r.Lost(10 * time.Second)
+	for _, tc := range []struct {
+		now, rtt time.Duration
+		urgent   bool
+		want     time.Duration
+	}{
+		{11 * time.Second, 30 * time.Millisecond, true, 200 * time.Millisecond},
+		{11 * time.Second, 0, true, 200 * time.Millisecond},
+		{11 * time.Second, 600 * time.Millisecond, true, 1200 * time.Millisecond},
+		{11 * time.Second, 30 * time.Millisecond, false, 0},
+		{71 * time.Second, 30 * time.Millisecond, true, time.Second},
+		{71 * time.Second, 600 * time.Millisecond, true, 1200 * time.Millisecond},
+	} {
+		if got := r.Knock(tc.now, tc.rtt, tc.urgent); got != tc.want {
+			t.Errorf("Knock(%v, %v, %v) = %v, want %v", tc.now, tc.rtt, tc.urgent, got, tc.want)
+		}
+	}
+}
+
+// While no path works the wait counts from the begin of an attempt: one that has waited for an answer long enough is followed by the next at once.
+func TestRedialAfterLongAttempt(t *testing.T) {
+	for _, tc := range []struct {
+		took   time.Duration
+		urgent bool
+		want   time.Duration
+	}{
+		{0, true, 250 * time.Millisecond},
+		{100 * time.Millisecond, true, 150 * time.Millisecond},
+		{3 * time.Second, true, 0},
+		{3 * time.Second, false, 250 * time.Millisecond},
+	} {
+		var r Redial
+		r.Lost(time.Second)
+		if r.Failed(5*time.Second, tc.took, tc.urgent, 0.5); r.Due() != 5*time.Second+tc.want {
+			t.Errorf("after an attempt of %v, urgent %v: the next is due %v later, want %v", tc.took, tc.urgent, r.Due()-5*time.Second, tc.want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import "time"
 const (
 	firstWait  = 250 * time.Millisecond
 	urgentWait = time.Second            // longest wait while no path works
+	soonKnock  = 200 * time.Millisecond // between two requests to connect while no path works, in the first minute; later urgentWait
 	soonWait   = 300 * time.Millisecond // and in the first minute: an egress that restarts is back in seconds, and its clients' programs wait for its answer
 	freshWait  = 2 * time.Second        // longest wait in the first minute
 	longWait   = 30 * time.Second       // longest wait
@@ -48,8 +49,9 @@ func (r *Redial) Lost(now time.Duration) {
 	r.joined = 0
 }
 
-// Failed notes that an attempt failed. urgent says that no other path works; random is in [0, 1).
-func (r *Redial) Failed(now time.Duration, urgent bool, random float64) {
+// Failed notes that an attempt that took so long failed. urgent says that no other path works: then the wait for the next counts from when this one began. random is
+// in [0, 1).
+func (r *Redial) Failed(now, took time.Duration, urgent bool, random float64) {
 	if r.since == 0 {
 		r.since = now
 	}
@@ -65,7 +67,11 @@ func (r *Redial) Failed(now time.Duration, urgent bool, random float64) {
 	}
 	wait := min(firstWait<<min(r.failures, 10), longest)
 	r.failures++
-	r.next = now + time.Duration(float64(wait)*(0.75+random/2))
+	wait = time.Duration(float64(wait) * (0.75 + random/2))
+	if urgent {
+		wait = max(wait-took, 0)
+	}
+	r.next = now + wait
 	r.try = min(max(r.try*3/2, minTry), maxTry)
 }
 
@@ -73,6 +79,9 @@ func (r *Redial) Failed(now time.Duration, urgent bool, random float64) {
 func (r *Redial) Altered(now time.Duration, random float64) {
 	if now-r.good > longQuarantine {
 		r.altered = 0
+	}
+	if r.since == 0 {
+		r.since = now
 	}
 	wait := min(firstQuarantine<<min(r.altered, 10), longQuarantine)
 	r.altered++
@@ -95,6 +104,20 @@ func (r *Redial) Due() time.Duration { return r.next }
 // cost the kernel's whole backoff.
 func (r *Redial) Try(rtt time.Duration) time.Duration {
 	return min(max(r.try, minTry, 10*rtt), maxTry)
+}
+
+// Knock returns how long an attempt at now that is not answered should wait before it asks to connect once more, beside what it has asked already: a
+// system repeats that after one second, three and seven, and the line may be back in between. 0 leaves it to the system: only while no path works (urgent) does
+// everything wait for it. rtt is the path's own round trip, 0 if unknown: one that is far is not to be asked before it can answer.
+func (r *Redial) Knock(now, rtt time.Duration, urgent bool) time.Duration {
+	switch {
+	case !urgent || r.since == 0:
+		return 0
+	case now-r.since < freshFor:
+		return max(soonKnock, 2*rtt)
+	default:
+		return max(urgentWait, 2*rtt)
+	}
 }
 
 // State returns the state of a path that has no subflow and is not being dialled.
