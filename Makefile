@@ -20,7 +20,7 @@ STATICCHECK := bin/tools/staticcheck-v0.8.2
 GOFUMPT     := bin/tools/gofumpt-v0.12.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients race fuzz bench gobench check format vet staticcheck cross tidy docker share release reproduce clean FORCE
+.PHONY: help build run test clients long race fuzz bench gobench check format vet staticcheck cross tidy docker share release reproduce clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: ## the whole suite
 # Programs that are not installed are skipped, with the name of their Debian package.
 clients: ## curl, browsers, ssh and others through the local port, as a table; Linux, root or user namespaces
 	MPSOCKS_TEST_CLIENTS=1 $(GO) test -count 1 -v -timeout 20m -run '^TestClients$$' ./cmd/mpsocks
+
+long: ## the tests that wait for minutes of real time: narrow lines, sleep, walks, altered data; Linux, root or user namespaces
+	MPSOCKS_TEST_LONG=1 $(GO) test -count 1 -v -timeout 20m -run '^TestLong' ./cmd/mpsocks
 
 # The long simulations of the core have no second goroutine, and what only measures has nothing to race for: -short leaves both to make test. bench/report has no goroutine at all.
 race: ## the suite under the race detector

@@ -277,6 +277,7 @@ func (p *path) changed(sf *subflow) {
 	switch {
 	case sf.doubted == 0 && p.again:
 		p.again = false
+		p.abort() // it would take the place of this one, after all that it costs
 		p.redial.Joined(p.s.now())
 	case sf.doubted != 0 && p.kicked != 0 && p.s.now()-p.kicked < kickFresh:
 		p.redialBeside() // no lost packet, but what happened to the interface

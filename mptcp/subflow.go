@@ -43,6 +43,7 @@ type subflow struct {
 	learned time.Time // when kernel was read
 	lowat   int
 	pace    uint64           // octets per second
+	retry   time.Duration    // the longest wait of the kernel's before it repeats; zero: its own
 	control proto.Congestion // what the kernel was told
 	cried   bool             // a suspicion lasted, and was logged
 	removed proto.Instant    // when the log said last that the peer withdrew the address; zero: never
@@ -112,12 +113,28 @@ func (sf *subflow) readRecords(writerDone <-chan struct{}) {
 		}
 		if err != nil {
 			sf.broke(err)
+			<-writerDone // it may still be saying farewell
+			if errors.Is(err, ErrAltered) {
+				sf.hearOut()
+			}
 			break
 		}
 	}
-	<-writerDone // it may still be saying farewell
 	sf.close()
 	close(sf.gone)
+}
+
+// hearOutMost bounds what is read for nothing, in octets: more than is under way on most paths.
+const hearOutMost = 4 << 20
+
+// hearOut reads what still comes on a connection that is of no more use, for as long as a farewell may take: it would be reset if it were closed with that unread, and
+// the other side would not hear why, which is the last thing that was sent.
+func (sf *subflow) hearOut() {
+	if sf.carrier.TCP == nil {
+		return
+	}
+	_ = sf.carrier.TCP.SetReadDeadline(time.Now().Add(closeFlush))
+	_, _ = io.CopyN(io.Discard, sf.carrier.TCP, hearOutMost)
 }
 
 // broke takes the subflow out because reading or what was read failed.
@@ -248,12 +265,16 @@ func (sf *subflow) learn() {
 	sf.s.mu.Lock()
 	sf.counted = counted(info, sf.remote())
 	sf.s.core.HandleInfo(sf.s.now(), sf.core, k)
-	lowat, pace := sf.core.NotSentLowat(), sf.core.Pace()
+	lowat, pace, retry := sf.core.NotSentLowat(), sf.core.Pace(), sf.core.RetryLimit()
 	sf.followCongestion()
 	sf.s.unlock()
 	if pace != sf.pace && (pace == 0 || sf.pace == 0 || pace < sf.pace*15/16 || pace > sf.pace*17/16) {
 		sf.pace = pace
 		_ = sf.sock.SetMaxPacingRate(pace) // the same
+	}
+	if retry != 0 && (retry < sf.retry*7/8 || retry > sf.retry*9/8) || retry == 0 && sf.retry != 0 {
+		sf.retry = retry
+		_ = sf.sock.SetRetryLimit(retry) // the same
 	}
 	if lowat < sf.lowat*3/4 || lowat > sf.lowat*5/4 {
 		sf.lowat = lowat

@@ -16,6 +16,7 @@ func TestLab(t *testing.T) {
 	t.Run("roaming", testLabRoaming)
 	t.Run("outages", testLabOutages)
 	t.Run("portal and NAT", testLabNAT)
+	t.Run("first contact", testLabFirstContact)
 	t.Run("sleep", testLabSleep)
 	t.Run("default route", testLabRoute)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,9 +30,12 @@ const (
 
 // bedConfig says what a bed is like.
 type bedConfig struct {
-	paths       []string // as lab.ParsePath reads them
-	byInterface bool     // the client's paths are bound to interfaces, not to sources
-	more        string   // lines for both configuration files
+	paths       []string      // as lab.ParsePath reads them
+	byInterface bool          // the client's paths are bound to interfaces, not to sources
+	more        string        // lines for both configuration files
+	auto        bool          // the client finds its paths
+	transport   string        // empty: the default
+	slow        time.Duration // how long paths may take to be up; 0 is patience
 }
 
 // bed is a path laboratory with an egress and a target on one side, a client on
@@ -44,6 +48,8 @@ type bed struct {
 	client      *program
 	target      *labTargetServer
 	egressStart []string // words before the egress's command line
+	slow        time.Duration
+	kernel      bool // the transport has one path, whatever the lab has
 }
 
 var bedNumber atomic.Int32
@@ -51,14 +57,27 @@ var bedNumber atomic.Int32
 // newBed sets everything up as a person would: init, join, egress, client.
 func newBed(t *testing.T, cfg bedConfig) *bed {
 	t.Helper()
-	b := &bed{owner: t, lab: newLab(t, cfg.paths), dir: t.TempDir()}
+	b := &bed{owner: t, lab: newLab(t, cfg.paths), dir: t.TempDir(), slow: cmp.Or(cfg.slow, patience)}
 	b.target = newLabTarget(t, b.lab.Server())
 	b.egressStart = fakeResolver(t, b)
 
 	link := runProgram(t, b.lab.Server(), "init", "--dir", b.file("egress"), "--address", labEgress, "--client", "laptop")
 	runProgram(t, b.lab.Client(), "join", strings.TrimSpace(link), "--dir", b.file("client"))
 	edit(t, b.file("egress", egressFile), "#targets:", "targets: {allow: [10.0.0.0/8]}\n"+cfg.more+"#targets:")
-	edit(t, b.file("client", clientFile), "paths: auto", cfg.more+b.paths(cfg.byInterface))
+	list := "paths: auto"
+	if !cfg.auto {
+		list = b.paths(cfg.byInterface)
+	}
+	edit(t, b.file("client", clientFile), "paths: auto", cfg.more+list)
+	if cfg.transport != "" {
+		edit(t, b.file("client", clientFile), "#transport: mptcp", "transport: "+cfg.transport+"\n#transport: mptcp")
+	}
+	if cfg.transport == "kernel" {
+		b.kernel = true
+		if err := b.lab.EnableMPTCP(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b.startEgress(t)
 	b.startClient(t)
 	return b
@@ -134,14 +153,14 @@ func (b *bed) startClient(t *testing.T) {
 // allUp waits until every path of the client is up.
 func (b *bed) allUp(t *testing.T) time.Duration {
 	t.Helper()
-	return eventually(t, "every path up", func() bool {
+	return within(t, b.slow, "every path up", func() bool {
 		s := b.status(t)
 		for _, p := range s.Paths {
 			if p.State != "up" {
 				return false
 			}
 		}
-		return s.Session.State == "up" && len(s.Paths) == len(b.lab.Paths())
+		return s.Session.State == "up" && (b.kernel || len(s.Paths) == len(b.lab.Paths()))
 	})
 }
 

@@ -22,15 +22,21 @@ const patience = 90 * time.Second
 // eventually waits for a condition and returns how long that took.
 func eventually(t *testing.T, what string, f func() bool) time.Duration {
 	t.Helper()
+	return within(t, patience, what, f)
+}
+
+// within is eventually with another patience.
+func within(t *testing.T, limit time.Duration, what string, f func() bool) time.Duration {
+	t.Helper()
 	start := time.Now()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for ; time.Since(start) < patience; <-tick.C {
+	for ; time.Since(start) < limit; <-tick.C {
 		if f() {
 			return time.Since(start)
 		}
 	}
-	t.Fatalf("%s: did not happen in %v", what, patience)
+	t.Fatalf("%s: did not happen in %v", what, limit)
 	return 0
 }
 

@@ -76,14 +76,37 @@ func (b *bed) testOverflow(t *testing.T) {
 		t.Errorf("%d octets by the secondary path, %d by the primary", more, first2-first)
 	}
 	x := b.download(t, b.socks, 0)
-	lasts(time.Second)
+	x.moves(t, 1)
+	took := b.reachesRate(t, 1, 16e6)
 	before, _ := b.carried(1)
 	lasts(time.Second)
 	after, _ := b.carried(1)
-	t.Logf("an endless download: the secondary path carries %.1f Mbit/s in the second second", float64(after-before)*8/1e6)
+	t.Logf("an endless download: the secondary path carries 16 Mbit/s %v after the first octet, and %.1f Mbit/s in the second after that", round(took), float64(after-before)*8/1e6)
 	x.moves(t, warm)
 	x.finish(t)
 	b.change(t, "set "+b.name(1)+" role=primary")
+}
+
+// reachesRate waits until path i carries so many bit/s down, for a fifth of a second, and returns when that fifth began.
+func (b *bed) reachesRate(t *testing.T, i int, rate float64) time.Duration {
+	t.Helper()
+	const span, look = 200 * time.Millisecond, 20 * time.Millisecond
+	type sample struct {
+		at time.Duration
+		n  uint64
+	}
+	var seen []sample
+	start := time.Now()
+	var since time.Duration
+	eventually(t, fmt.Sprintf("%s carries %.0f bit/s", b.name(i), rate), func() bool {
+		n, _ := b.carried(i)
+		seen = append(seen, sample{time.Since(start), n})
+		first := seen[max(0, len(seen)-1-int(span/look))]
+		now := seen[len(seen)-1]
+		since = first.at
+		return now.at-first.at >= span*9/10 && float64(now.n-first.n)*8/(now.at-first.at).Seconds() >= rate
+	})
+	return since
 }
 
 // testWalk takes the one path away, has nothing for 3 s, and then another path with an

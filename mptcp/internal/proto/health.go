@@ -163,6 +163,9 @@ func (sf *Subflow) cryAt() Instant {
 	if sf.state != Suspect || sf.cried {
 		return 0
 	}
+	if sf.minRTT > farTrip { // a new connection takes as long as its kernel takes to repeat what was lost, and carries nothing meanwhile
+		return sf.suspectSince + stuckMost
+	}
 	return sf.suspectSince + min(max(stuckAfter, 2*sf.patience())<<min(sf.cries, 8), stuckMost)
 }
 

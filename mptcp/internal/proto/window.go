@@ -24,13 +24,20 @@ type window struct {
 }
 
 const (
-	minRTTFor   = 3 * time.Second       // how long the lowest round-trip time counts; longer on long paths: 20 round trips
-	rampSpan    = 20 * time.Millisecond // and this beyond 7/4 of the product of rate and delay while the rate is being found: queues often hold as much
-	jitterSpan  = time.Millisecond      // queued beyond what records and jitter ask for, for schedulers on the way
-	jitterMost  = 40 * time.Millisecond // jitter that is made up for, on a short path; a fourth of a long one's round trip
-	initialRoom = 10 * segment          // in flight before anything is known: RFC 6928's initial window
-	repairTrips = 8                     // round trips' worth in flight where packets are lost at random: nothing is reported while one is repaired, and there is always one; the kernel keeps the queue short
-	leastRoom   = 4 * segment           // in flight on the slowest path: TCP's fast retransmission needs that many
+	minRTTFor   = 3 * time.Second         // how long the lowest round-trip time counts; longer on long paths: 20 round trips
+	rampSpan    = 20 * time.Millisecond   // and this beyond 7/4 of the product of rate and delay while the rate is being found: queues often hold as much
+	jitterSpan  = time.Millisecond        // queued beyond what records and jitter ask for, for schedulers on the way
+	jitterMost  = 40 * time.Millisecond   // jitter that is made up for, on a short path; a fourth of a long one's round trip
+	initialRoom = 10 * segment            // in flight before anything is known: RFC 6928's initial window
+	repairTrips = 8                       // round trips' worth in flight where packets are lost at random: nothing is reported while one is repaired, and there is always one; the kernel keeps the queue short
+	leastRoom   = 4 * segment             // in flight on a slow path: TCP's fast retransmission needs that many
+	farTrip     = 1500 * time.Millisecond // a handshake's round trip that only lines of some kbit/s have: ten segments would be most of a minute of those
+
+	// Of lines of some kbit/s: those that carry leastRoom in more than narrowSpan.
+	narrowSpan   = 5 * time.Second
+	narrowTrip   = 500 * time.Millisecond // shorter ones are lines that have had little to do
+	narrowRecord = 1000                   // octets, of which packet, TLS and options are a tenth: one is not to take much longer than a round trip
+	narrowRoom   = 2 * narrowRecord       // in flight: what is queued is lost when the line fails, and TCP sends it again first when it is back
 )
 
 func (w *window) start(now Instant, rtt time.Duration) {
@@ -129,6 +136,9 @@ func (h *health) replan() { h.planned.known = false }
 // limit is how many octets may be in flight on the path, with records of the given size.
 func (h *health) limit(record int) int {
 	if !h.rate.measured() {
+		if h.minRTT > farTrip {
+			return leastRoom
+		}
 		return initialRoom
 	}
 	rate, span := h.rate.estimate(), time.Duration(0)
@@ -141,7 +151,7 @@ func (h *health) limit(record int) int {
 		span = h.minRTT + h.minRTT/4 + 2*seconds(float64(record)/rate) + jitterSpan
 	case h.ramping:
 		span = h.minRTT*7/4 + rampSpan
-		if seen := h.rate.ceiling.known(); seen || !h.rest.resting { // the kernel's window only grows if it is filled; what was measured over some round trips lags behind it
+		if seen := h.rate.ceiling.known(); !h.narrow() && (seen || !h.rest.resting) { // the kernel's window only grows if it is filled; what was measured over some round trips lags behind it
 			rate = max(rate, h.rate.ceiling.bound(min(h.rate.kernel, 4*rate)))
 		}
 	default:
@@ -151,7 +161,16 @@ func (h *health) limit(record int) int {
 		}
 		span = h.minRTT + h.minRTT/32 + gap + min(h.jitter*3/2, max(h.minRTT/4, jitterMost)) + jitterSpan
 	}
-	return max(int(rate*span.Seconds()), leastRoom)
+	least := leastRoom
+	if h.narrow() {
+		least = narrowRoom
+	}
+	return max(int(rate*span.Seconds()), least)
+}
+
+// narrow reports whether the path is a line of some kbit/s. Such a one is not tried out for more when it is back: what would be queued takes it half a minute.
+func (h *health) narrow() bool {
+	return h.rate.measured() && h.minRTT >= narrowTrip && h.rate.estimate()*narrowSpan.Seconds() < leastRoom
 }
 
 const (
@@ -197,6 +216,9 @@ func (h *health) recordSize() int {
 	rate := h.rate.estimate()
 	span := min(max(h.minRTT/8, 2*time.Millisecond), recordSpan)
 	n := max(int(rate*span.Seconds()), min(int(rate*recordSpan.Seconds()), smallRecord))
+	if h.narrow() {
+		return narrowRecord
+	}
 	return h.wholeSegments(min(max(n, segment), maxRecord))
 }
 
@@ -221,4 +243,16 @@ func (h *health) fit(head, n int) int {
 		n -= total % h.segment
 	}
 	return n
+}
+
+// retrySlack is what is added to how long the answer to the last of what is in flight takes.
+const retrySlack = time.Second
+
+// RetryLimit is how long the path's kernel should wait at most before it sends again what is lost; 0 leaves that to it. On a line of some kbit/s its own
+// time-out is far longer than its packets ever take, because it has seen the queue come and go: after an outage of seconds the line would stand idle for half a minute.
+func (sf *Subflow) RetryLimit() time.Duration {
+	if !sf.narrow() {
+		return 0
+	}
+	return sf.minRTT + seconds(float64(sf.plan().limit)*headroom/sf.rate.estimate()) + retrySlack
 }
