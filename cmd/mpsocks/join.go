@@ -35,11 +35,11 @@ func joinCmd(e env) *cobra.Command {
 		Args: func(_ *cobra.Command, args []string) error {
 			switch known := len(f.address) > 0; {
 			case known && len(args) > 0:
-				return fmt.Errorf("a link names the egress's addresses itself: take out --address, or LINK")
+				return usagef("a link names the egress's addresses itself: take out --address, or LINK")
 			case !known && len(args) == 0:
-				return fmt.Errorf("needs LINK, or - to read it from standard input; or --address HOST:PORT where there is no link")
+				return usagef("join needs LINK, or - to read it from standard input; or --address HOST:PORT where there is no link")
 			case len(args) > 1:
-				return fmt.Errorf("unexpected argument %q", args[1])
+				return usagef("unexpected argument %q; usage: mpsocks join LINK --dir DIR", args[1])
 			}
 			return nil
 		},

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/mpsocks/mpsocks/internal/units"
 )
 
 // longEnv has the tests run that wait for minutes of real time; `make long` sets it. The usual suite goes without them.
@@ -42,7 +44,7 @@ func TestLongRewritten(t *testing.T) {
 	}
 	x.moves(t, max(0, 20_000_000-x.at.count()))
 	x.finish(t)
-	t.Logf("%d packets were rewritten during a download of %s, every octet of which is right; quarantined: %v", bad(), bytesText(uint64(x.at.count())), reasons)
+	t.Logf("%d packets were rewritten during a download of %s, every octet of which is right; quarantined: %v", bad(), units.Size(uint64(x.at.count())), reasons)
 	for reason := range reasons {
 		if !strings.Contains(reason, "altered") {
 			t.Errorf("quarantined for %q", reason)
