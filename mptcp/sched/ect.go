@@ -57,3 +57,25 @@ func without(i int, paths []Path, d time.Duration) float64 {
 	}
 	return sum
 }
+
+// aheadSlack is what a path may be later by than another and count as soon.
+const aheadSlack = 10 * time.Millisecond
+
+// Ahead returns how many octets the paths that are sooner than i deliver until more after n octets that i is given now have arrived: whatever comes before those
+// in order can be left to them. It is nothing for a path that is about as soon as the others.
+func Ahead(i int, paths []Path, n int, more time.Duration) int {
+	sum, mine := 0.0, paths[i].due(n)
+	for j := range paths {
+		q := &paths[j]
+		if j == i || q.Suspect || q.below(&paths[i]) {
+			continue
+		}
+		if d := mine - q.due(n); d > aheadSlack {
+			sum += q.Rate * (d + more).Seconds()
+		}
+	}
+	return int(min(sum, 1<<30))
+}
+
+// due is Arrival, but no sooner than what arrived lately took: where lost packets are repaired that is far later.
+func (p *Path) due(n int) time.Duration { return max(p.Arrival(n), p.SRTT-p.MinRTT/2) }

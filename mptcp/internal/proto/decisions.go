@@ -33,6 +33,7 @@ func (h hold) String() string {
 // Why a record carries what it carries: the reasons of data:mapping_sent and data:reinjected.
 const (
 	whyNew   = "new"       // of a stream in its turn
+	whyAhead = "ahead"     // the same, but behind what the other paths will deliver meanwhile
 	whyYoung = "young"     // of a stream that goes first
 	whyLost  = "lost"      // the path that had it is gone or does not answer
 	whyLate  = "late"      // a young stream's that this path brings sooner, though others wait

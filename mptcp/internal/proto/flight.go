@@ -9,7 +9,7 @@ import (
 // maxPieces bounds the mappings a stream has in flight, and with them the islands it can make at the receiver.
 const maxPieces = 4096
 
-// A piece is a range of a stream that travels as one mapping. The pieces of a stream cover [SND.UNA, SND.NXT) without gap or overlap.
+// A piece is a range of a stream that travels as one mapping. The pieces of a stream cover [SND.UNA, SND.NXT) without overlap, but for its gaps.
 type piece struct {
 	start   seq.DSN
 	n       int32    // octets, the DATA_FIN included
@@ -48,6 +48,21 @@ func (f *flight) each(start, end seq.DSN, fn func(*piece)) {
 		}
 		if !p.start.Before(start) {
 			fn(p)
+		}
+	}
+}
+
+// add puts p, which overlaps no other, in its place.
+func (f *flight) add(p piece) {
+	if f.q.Len() == 0 || !f.q.Back().end().After(p.start) {
+		f.q.Push(p)
+		return
+	}
+	i := f.find(p.start)
+	f.q.Insert(i, p)
+	for j := i - 1; j >= 0 && f.q.At(j).arrived; j-- { // it has not arrived: no run leads across it
+		if q := f.q.At(j); int(q.run) > i-j {
+			q.run = int32(i - j)
 		}
 	}
 }

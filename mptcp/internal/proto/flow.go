@@ -88,14 +88,23 @@ func (s *Session) appended(st *Stream, n int) {
 	s.enqueue(st)
 }
 
-// sendable returns how many new octets of st have credit, and whether its end can be sent now.
+// sendable returns how many octets in a row of st can be sent next, and whether its end can be sent with them.
 func (s *Session) sendable(st *Stream) (n int, fin bool) {
-	n = min(st.unsent(), max(st.out.limit.Sub(st.out.nxt), 0))
+	if len(st.out.gaps.list) > 0 {
+		return st.out.gaps.list[0].n, false
+	}
+	n = s.credited(st)
+	fin = st.out.fin && !st.out.finSent && n == st.unsent()
+	return n, fin
+}
+
+// credited returns how many octets of st beyond SND.NXT have credit.
+func (s *Session) credited(st *Stream) int {
+	n := max(min(st.out.buf.end.Sub(st.out.nxt), st.out.limit.Sub(st.out.nxt)), 0)
 	if left := s.snd.limit - s.snd.used; uint64(n) > left {
 		n = int(left)
 	}
-	fin = st.out.fin && !st.out.finSent && n == st.unsent()
-	return n, fin
+	return n
 }
 
 // charge counts octets up to end against both credits and refuses what is beyond them.
@@ -163,9 +172,10 @@ func (s *Session) grow(now Instant, st *Stream) {
 		return
 	}
 	_, rtt := s.carriage()
-	arrived := float64(st.in.charged.Sub(st.in.mark)) * rtt.Seconds() / span.Seconds()
+	got := st.in.buf.next.Add(st.in.buf.heldN)
+	arrived := float64(got.Sub(st.in.mark)) * rtt.Seconds() / span.Seconds()
 	lags := st.in.consumed.Before(st.in.due)
-	st.in.mark, st.in.markAt, st.in.due = st.in.charged, now, st.in.buf.next
+	st.in.mark, st.in.markAt, st.in.due = got, now, st.in.buf.next
 	if lags {
 		return
 	}

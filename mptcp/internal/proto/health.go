@@ -127,6 +127,9 @@ func (s *Session) HandleInfo(now Instant, sf *Subflow, info PathInfo) {
 		sf.losses.look(now, info, sf.srtt, sf.minRTT+sf.minRTT/queueIsShort+shortQueue)
 		if kind := sf.losses.kind; kind != before {
 			s.traceOn(now, sf, "subflow:congestion", trace.Str("kind", kind.String()))
+			if kind == RateBased {
+				sf.ramp() // losses kept the other kind from finding the rate
+			}
 		}
 	}
 	sf.replan()

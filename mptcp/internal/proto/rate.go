@@ -11,6 +11,9 @@ type rateFilter struct {
 	sampled Instant    // when a path that had enough to do was last measured
 	ceiling ceiling
 	stretch stretch
+	calm    time.Duration // the path's jitter when it had no queue last: later a queue may look like jitter
+	calmed  bool          // it had none before
+	wary    bool          // the path carried no more than it was thought to when it was tried last
 }
 
 // ceiling is the most that the kernel has seen a path deliver lately. It knows what has arrived above a gap; what the peer reports once a lost packet has
@@ -90,7 +93,28 @@ const (
 	partlyShare  = 8 // of a stretch may be without full load: a busy machine does not always send in time
 	// probeGain is how much more than it delivered a path may be thought to carry that shows no queue although as much as allowed is in flight.
 	probeGain = 1.25
+	// waryGain is that where the last such try only made a queue: small requests wait behind it.
+	waryGain = 1 + 1.0/16
 )
+
+// gain is how much more than rate the path may be thought to carry, of which it carried before over the stretch before that one; 0: nobody knows.
+func (r *rateFilter) gain(before, rate float64) float64 {
+	if before > 0 && rate >= before*(1+(waryGain-1)*7/8) {
+		r.wary = false
+	}
+	if r.wary {
+		return waryGain
+	}
+	return probeGain
+}
+
+// tried notes that the path had a queue. One whose answers vary by itself may be thought to be slower than it is, and is tried as before.
+func (r *rateFilter) tried(jitter, minRTT time.Duration) {
+	if r.calmed {
+		jitter = min(jitter, r.calm)
+	}
+	r.wary = jitter < minRTT/8
+}
 
 // end cuts the stretch off.
 func (x *stretch) end() { x.at = 0 }

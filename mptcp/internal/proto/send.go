@@ -150,7 +150,7 @@ func (s *Session) chooseRest(now Instant, sf *Subflow, self int) load {
 	if l := s.double(sf, self, math.MaxInt); l.st != nil {
 		return l
 	}
-	if l := s.chooseReady(sf, self); l.st != nil {
+	if l := s.chooseReady(now, sf, self); l.st != nil {
 		return l
 	}
 	if s.rescues(sf) && s.admits(sf, self) {
@@ -219,7 +219,7 @@ func (s *Session) chooseUrgent(sf *Subflow, self int) load {
 	return load{}
 }
 
-func (s *Session) chooseReady(sf *Subflow, self int) load {
+func (s *Session) chooseReady(now Instant, sf *Subflow, self int) load {
 	for st := s.snd.ready.first; st != nil; st = s.snd.ready.first {
 		n, fin := s.sendable(st)
 		if n == 0 && !fin || st.out.flight.q.Len() >= maxPieces {
@@ -231,13 +231,15 @@ func (s *Session) chooseReady(sf *Subflow, self int) load {
 		if !s.permits(sf, self, jobOf(st, n, s.backlog(st))) {
 			return load{}
 		}
+		l := s.loadAhead(now, sf, self, st, fin)
+		n = l.n
 		if st.deficit <= 0 {
 			st.deficit += quantum
 		}
 		if st.deficit -= n; st.deficit <= 0 {
 			s.snd.ready.rotate(st)
 		}
-		return newLoad(st, n, fin, whyNew)
+		return l
 	}
 	return load{}
 }
@@ -246,11 +248,27 @@ func (s *Session) chooseReady(sf *Subflow, self int) load {
 // window, and so the stream, up.
 func (s *Session) backlog(st *Stream) int {
 	own := st.unsent()
-	return s.snd.unsent - own + min(own, max(st.out.limit.Sub(st.out.nxt), 0))
+	return s.snd.unsent - own + min(own, st.out.gaps.octets+max(st.out.limit.Sub(st.out.nxt), 0))
 }
 
 func newLoad(st *Stream, n int, fin bool, why string) load {
-	return load{st: st, dsn: st.out.nxt, n: n, fin: fin && n == st.unsent(), why: why}
+	dsn, _ := st.out.frontier()
+	return load{st: st, dsn: dsn, n: n, fin: fin && n == st.unsent(), why: why}
+}
+
+// loadAhead is what sf is to carry of st, from where its octets would arrive in time.
+func (s *Session) loadAhead(now Instant, sf *Subflow, self int, st *Stream, fin bool) load {
+	record := sf.plan().record
+	dsn, run := s.place(now, sf, self, st, record)
+	if front, _ := st.out.frontier(); dsn == front {
+		n, _ := s.sendable(st)
+		return newLoad(st, min(n, record), fin, whyNew)
+	}
+	n := min(run, record)
+	if over := dsn.Add(n).Sub(st.out.nxt) - s.credited(st); over > 0 {
+		n -= over
+	}
+	return load{st: st, dsn: dsn, n: n, why: whyAhead}
 }
 
 // urgent says which streams go first: whoever waits for them is a person.
@@ -296,7 +314,7 @@ func (s *Session) appendMapping(now Instant, sf *Subflow, b *wire.Builder, l loa
 		HasAck: true, Ack64: true, DataACK: uint64(st.rcvAck()),
 		HasMap: true, DSN64: true, DSN: uint64(l.dsn), Length: uint16(l.n), DataFIN: l.fin,
 	}
-	if l.piece == nil && st.unsent() > l.n {
+	if l.piece == nil && st.out.runAt(l.dsn) > l.n {
 		l.n = sf.fit(wire.HeaderLen+(b.OptionLen()+d.Len()+3)/4*4, l.n)
 		d.Length = uint16(l.n)
 	}
@@ -332,16 +350,16 @@ func (s *Session) bind(now Instant, sf *Subflow, l load) {
 		return
 	}
 	if l.n > 0 {
-		st.out.flight.q.Push(piece{start: l.dsn, n: int32(l.n), on: sf.slot, tried: sf.slot, arrive: due})
+		st.out.flight.add(piece{start: l.dsn, n: int32(l.n), on: sf.slot, tried: sf.slot, arrive: due})
+		s.snd.used += uint64(st.out.bound(l.dsn, l.n, due+blockSpan+rescueSlack+max(sf.srtt-sf.minRTT, 0)))
+		sf.block.placed(st, l.dsn, l.n)
 	}
 	if l.fin {
 		st.out.flight.q.Push(piece{start: l.dsn.Add(l.n), n: 1, fin: true, on: sf.slot, tried: sf.slot, arrive: due})
 		st.out.finSent = true
 		st.out.nxt = st.out.nxt.Add(1)
 	}
-	st.out.nxt = st.out.nxt.Add(l.n)
 	st.out.spell += l.n
-	s.snd.used += uint64(l.n)
 	st.lane.unsent -= l.n
 	st.lane.flying.push(st)
 }
@@ -428,7 +446,7 @@ func (s *Session) measure(now Instant, sf *Subflow, last sentRecord, rtt time.Du
 	if last.limited {
 		return
 	}
-	sf.rated(now, sf.rate.peak(), sf.srtt, last.full)
+	sf.rated(now, sf.rate.peak(), sf.srtt, last.full || sf.losses.kind == RateBased)
 	sf.unexplained(rtt - max(sf.minRTT, seconds(float64(last.ahead)/sf.rate.estimate())))
 	late := max(rtt-sf.minRTT, 100*time.Microsecond)
 	sf.burst = float64(last.ahead) / late.Seconds()
@@ -450,16 +468,16 @@ func (sf *Subflow) settle(now Instant, last sentRecord, rtt time.Duration) {
 	case done.partly:
 		sf.rate.sample(now, rate, false)
 	case waited <= enough:
-		sf.rate.sample(now, rate*probeGain, false)
+		sf.rate.sample(now, rate*sf.rate.gain(done.rate, rate), false)
 		if done.rate > 0 && rate >= done.rate*9/8 { // twice in a row: it was found too low
 			sf.ramp()
 		}
-		sf.rate.stretch.rate = rate
-		sf.minRTT = max(sf.minRTT, done.shortest-sf.serial) // without a queue this is what it is
-	case waited <= enough+2*sf.jitter:
+		sf.rate.stretch.rate, sf.rate.calm, sf.rate.calmed = rate, sf.jitter, true
+	case waited <= enough+2*sf.jitter && (done.rate == 0 || rate >= done.rate*17/16):
 		sf.rate.sample(now, rate, false)
 	default:
 		sf.rate.set(now, rate)
+		sf.rate.tried(sf.jitter, sf.minRTT)
 	}
 }
 
@@ -469,6 +487,7 @@ func (s *Session) handleDataAck(now Instant, st *Stream, ack seq.DSN) {
 		return // beyond what was sent, or old
 	}
 	st.out.acked = ack
+	st.lane.unsent -= st.out.gaps.ack(ack)
 	st.out.flight.ack(ack)
 	if st.out.flight.q.Len() == 0 {
 		st.lane.flying.remove(st)

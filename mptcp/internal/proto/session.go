@@ -62,6 +62,7 @@ type Session struct {
 	spill    spill
 	addrs    addressBook
 
+	leads   bool   // far paths take octets from ahead
 	turns   uint64 // records with data so far, on all subflows
 	wants   int    // pieces to be sent again, over all streams of the main lane
 	events  []Event
@@ -92,6 +93,7 @@ func New(cfg Config, now Instant) *Session {
 	s.all.which, s.snd.starved.which = listAll, listStarved
 	s.snd.main = *newLane(PathSet{}, &s.wants)
 	s.snd.main.copies = cfg.Policy.Copies()
+	_, s.leads = cfg.Policy.(sched.Earliest)
 	s.snd.lane = &s.snd.main
 	s.dgrams.init(&cfg)
 	s.snd.limit = cfg.Peer.SessionCredit

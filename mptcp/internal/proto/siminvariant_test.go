@@ -136,12 +136,22 @@ func (c *counter) add(st *Stream) string {
 	return st.checkIn()
 }
 
-// checkFlight asks that the pieces partition [SND.UNA, SND.NXT), and that each is at the peer, on its way, or wanted.
+// checkFlight asks that pieces and gaps partition [SND.UNA, SND.NXT), and that each is at the peer, on its way, or wanted.
 func (st *Stream) checkFlight() string {
 	f := &st.out.flight
-	at, wants := st.out.acked, 0
+	at, wants, gaps := st.out.acked, 0, st.out.gaps.list
+	octets := 0
+	skip := func() {
+		for len(gaps) > 0 && gaps[0].start == at && gaps[0].n > 0 {
+			octets += gaps[0].n
+			at, gaps = gaps[0].end(), gaps[1:]
+		}
+	}
 	for i := range f.q.Len() {
 		p := f.q.At(i)
+		if skip(); st.out.code == CodeStopped {
+			at = p.start // what lay between is not sent any more
+		}
 		if p.start != at || p.n <= 0 || p.fin && p.n != 1 || p.fin && i != f.q.Len()-1 {
 			return sprintf("piece %d of %d at %d with %d octets, fin %v; want it at %d", i, f.q.Len(), p.start, p.n, p.fin, at)
 		}
@@ -157,6 +167,9 @@ func (st *Stream) checkFlight() string {
 		case !p.arrived && !p.want && p.on&st.s.slots == 0:
 			return sprintf("piece %d is nowhere and not wanted", i)
 		}
+	}
+	if len(gaps) > 0 || octets != st.out.gaps.octets {
+		return sprintf("gaps of %d octets, counted %d; %d are not between pieces", octets, st.out.gaps.octets, len(gaps))
 	}
 	if at != st.out.nxt || wants != f.wants {
 		return sprintf("pieces end at %d, SND.NXT is %d; %d wanted, counted %d", at, st.out.nxt, wants, f.wants)

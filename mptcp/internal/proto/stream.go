@@ -33,7 +33,8 @@ type Stream struct {
 type streamOut struct {
 	buf     sendBuf
 	acked   seq.DSN // what the peer acknowledged (SND.UNA), the DATA_FIN included
-	nxt     seq.DSN // first octet not bound to a subflow yet (SND.NXT)
+	nxt     seq.DSN // first octet that neither it nor any behind it is bound to a subflow yet (SND.NXT)
+	gaps    gaps    // and those before it that are not
 	limit   seq.DSN // right edge of the peer's window
 	flight  flight
 	fin     bool // the end of buf is the end of the stream
@@ -52,7 +53,7 @@ type streamIn struct {
 	window   int
 	consumed seq.DSN // what the application has taken
 	charged  seq.DSN // what counted against the session's credit
-	mark     seq.DSN // end of what had been charged for at markAt
+	mark     seq.DSN // how much had arrived at markAt, as if it all were in order
 	due      seq.DSN // end of what the application could have had then
 	markAt   Instant
 	fin      seq.DSN
@@ -234,6 +235,10 @@ func (st *Stream) abort(now Instant, code Code, end seq.DSN) {
 		st.s.snd.buffered -= n
 		st.out.buf.truncate(end)
 	}
+	if code == CodeStopped { // nobody waits for the octets before its end
+		st.lane.unsent -= st.out.gaps.octets
+		st.out.gaps.clear()
+	}
 	st.out.fin = true
 	if st.out.code == CodeNone {
 		st.out.code = code
@@ -326,11 +331,12 @@ func (st *Stream) dropOut() {
 	st.dropDatagrams()
 	st.out.buf.drop()
 	st.out.nxt = seq.Max(st.out.nxt, st.out.buf.end)
+	st.out.gaps.clear()
 	st.out.flight.clear()
 }
 
 // unsent returns the octets written and not yet bound to any subflow.
-func (st *Stream) unsent() int { return max(st.out.buf.end.Sub(st.out.nxt), 0) }
+func (st *Stream) unsent() int { return st.out.gaps.octets + max(st.out.buf.end.Sub(st.out.nxt), 0) }
 
 func (st *Stream) wake(k EventKind) {
 	if k == EventWritable {

@@ -42,6 +42,7 @@ type Subflow struct {
 	busy      bool   // it was given a record and has not come for another
 	turn      uint64 // Session.turns when it was given data last
 	refused   refusal
+	block     block
 	watched   watched
 }
 

@@ -153,6 +153,9 @@ func (h *health) limit(record int) int {
 		span = h.minRTT*7/4 + rampSpan
 		if seen := h.rate.ceiling.known(); !h.narrow() && (seen || !h.rest.resting) { // the kernel's window only grows if it is filled; what was measured over some round trips lags behind it
 			rate = max(rate, h.rate.ceiling.bound(min(h.rate.kernel, 4*rate)))
+			if seen { // what arrives doubles each round trip, if the kernel may send twice that
+				span = h.minRTT*2 + rampSpan
+			}
 		}
 	default:
 		gap := seconds(float64(record) / rate)
