@@ -12,21 +12,7 @@ import (
 // tiedStream opens a stream that takes only some paths and returns both ends.
 func (w *world) tiedStream(p StreamPaths) (client, server *Stream) {
 	w.t.Helper()
-	c, err := w.client.OpenStreamOn(w.t.Context(), p)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := c.Write([]byte("!")); err != nil {
-		w.t.Fatal(err)
-	}
-	s, err := w.server.AcceptStream(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := io.ReadFull(s, make([]byte, 1)); err != nil {
-		w.t.Fatal(err)
-	}
-	return c, s
+	return w.met(w.client.OpenStreamOn(w.t.Context(), p))
 }
 
 // What a tied stream carries shows on its path alone, both ways; also when that path was taken away and is back by another address ID.

@@ -177,7 +177,12 @@ func (w *world) close() {
 // stream opens a stream from the client and returns both ends.
 func (w *world) stream() (client, server *Stream) {
 	w.t.Helper()
-	c, err := w.client.OpenStream(w.t.Context())
+	return w.met(w.client.OpenStream(w.t.Context()))
+}
+
+// met returns both ends of a stream that the client has opened.
+func (w *world) met(c *Stream, err error) (client, server *Stream) {
+	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
 	}

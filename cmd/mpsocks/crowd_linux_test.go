@@ -135,12 +135,7 @@ func newCrowd(t *testing.T, transport string, n int, before ...string) *crowd {
 	edit(t, egress, "# ", fmt.Sprintf("quic: true\nlimits: {streams: %d, sockets: %d, dials: off}\n# ", n, 2*n))
 	c := &crowd{egress: startHere(t, nil, "egress", "-c", egress)}
 	at := words(c.egress.line(t, " ready "))
-	_, port, err := net.SplitHostPort(at["listen"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	edit(t, client, "127.0.0.1:1\"", at["listen"]+"\"")
-	edit(t, client, "localhost:1\"", "localhost:"+port+"\"")
+	pointAt(t, client, at["listen"])
 	edit(t, client, "# ", "transport: "+transport+"\n# ")
 	c.client = startHere(t, before, "client", "-c", client)
 	ready := words(c.client.line(t, " ready "))

@@ -210,18 +210,24 @@ func TestClientAndEgress(t *testing.T) {
 	}
 }
 
+// pointAt has a client's file name the port that its egress listens on.
+func pointAt(t *testing.T, client, listen string) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, client, "127.0.0.1:1\"", listen+"\"")
+	edit(t, client, "localhost:1\"", "localhost:"+port+"\"")
+}
+
 func testClientAndEgress(t *testing.T, transport string) {
 	body := pattern(2 << 20)
 	target := webTarget(t, body)
 	client, egress := testFiles(t)
 	out := launch(t, "egress", "-c", egress)
 	at := words(out.err.line(t, " ready "))
-	_, port, err := net.SplitHostPort(at["listen"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	edit(t, client, "127.0.0.1:1\"", at["listen"]+"\"")
-	edit(t, client, "localhost:1\"", "localhost:"+port+"\"")
+	pointAt(t, client, at["listen"])
 	edit(t, client, "# ", "transport: "+transport+"\n# ")
 	edit(t, client, "  listen: ", "  users: {alice: secret}\n  listen: ")
 	in := launch(t, "client", "-c", client)

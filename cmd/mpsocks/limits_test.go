@@ -66,12 +66,7 @@ func TestClientLimits(t *testing.T) {
 			edit(t, egress, "# ", "quic: true\nlimits: {streams: 3}\n# ")
 			out := launch(t, "egress", "-c", egress)
 			at := words(out.err.line(t, " ready "))
-			_, port, err := net.SplitHostPort(at["listen"])
-			if err != nil {
-				t.Fatal(err)
-			}
-			edit(t, client, "127.0.0.1:1\"", at["listen"]+"\"")
-			edit(t, client, "localhost:1\"", "localhost:"+port+"\"")
+			pointAt(t, client, at["listen"])
 			edit(t, client, "# ", "transport: "+transport+"\n# ")
 			first, second := launch(t, "client", "-c", client), launch(t, "client", "-c", client)
 			a, b := words(first.err.line(t, " ready "))["socks"], words(second.err.line(t, " ready "))["socks"]
