@@ -134,6 +134,9 @@ func (s *Session) nextView(now proto.Instant) time.Duration {
 	return wait
 }
 
+// errNoCarrier is for a Dial that is not one.
+var errNoCarrier = errors.New("the path's Dial returned neither a connection nor an error")
+
 // attempt dials once and makes what comes of it a subflow.
 func (p *path) attempt(try time.Duration) {
 	s := p.s
@@ -145,6 +148,9 @@ func (p *path) attempt(try time.Duration) {
 	}
 	ctx = withKnock(ctx, knock)
 	c, announced, err := p.connect(ctx)
+	if c == nil && err == nil {
+		err = errNoCarrier
+	}
 	if err == nil {
 		err = p.enlist(ctx, c, announced)
 	}

@@ -361,6 +361,22 @@ func TestNoKeepAlive(t *testing.T) {
 	})
 }
 
+// A Dial that returns nothing at all is a failed one.
+func TestDialOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, wan)
+		w.start(w.path(0))
+		if err := w.client.AddPath(Path{Name: "b", Dial: func(context.Context) (*Carrier, error) { return nil, nil }}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if p := w.pathStats("b"); p.Reason != errNoCarrier.Error() {
+			t.Errorf("the path is %s (%s), want %v", p.State, p.Reason, errNoCarrier)
+		}
+		w.echo()
+	})
+}
+
 // A path whose dialling fails in new ways says the newest, and a working one says so.
 func TestPathStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -369,9 +385,9 @@ func TestPathStates(t *testing.T) {
 		second := w.path(1)
 		dial := second.Dial
 		second.Dial = func(ctx context.Context) (*Carrier, error) {
-			if fail != nil {
+			if err := fail; err != nil {
 				time.Sleep(10 * time.Millisecond) // virtual: what the test looks at first comes first
-				return nil, fail
+				return nil, err
 			}
 			return dial(ctx)
 		}
