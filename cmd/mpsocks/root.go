@@ -83,6 +83,7 @@ func newRoot(e env) *cobra.Command {
 		Example: "  mpsocks demo                                    try it on this machine\n" +
 			"  mpsocks init --dir D --address HOST:PORT        on the egress: make keys and a join link\n" +
 			"  mpsocks join LINK --dir D                       on the client: use the link",
+		Version:       versionLine(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -92,6 +93,7 @@ func newRoot(e env) *cobra.Command {
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		clientCmd(e), egressCmd(e), demoCmd(e), initCmd(e), joinCmd(e),
 		environmentTopic(e),

@@ -220,6 +220,9 @@ func TestVersion(t *testing.T) {
 	if got := mpsocks(t, "", "version"); !strings.HasPrefix(got.out, "mpsocks v9.9.9 (go") {
 		t.Errorf("version = %q, want the linker's", got.out)
 	}
+	if verb, flag := mpsocks(t, "", "version"), mpsocks(t, "", "--version"); flag != verb {
+		t.Errorf("--version = %+v, version = %+v", flag, verb)
+	}
 }
 
 func TestCompletion(t *testing.T) {

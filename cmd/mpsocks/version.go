@@ -18,9 +18,14 @@ func versionCmd(e env) *cobra.Command {
 		Example: "  mpsocks version",
 		Args:    noArgs,
 		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(e.out, "mpsocks %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintln(e.out, versionLine())
 		},
 	}
+}
+
+// versionLine is what `mpsocks version` and `mpsocks --version` print.
+func versionLine() string {
+	return fmt.Sprintf("mpsocks %s (%s, %s/%s)", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // versionText is what the linker set, or what `go install` left in the binary.
