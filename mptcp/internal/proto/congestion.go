@@ -39,8 +39,9 @@ type losses struct {
 
 // lossEvent is what a path lost within a round trip: a queue that overflowed loses many packets, and all of them count as one.
 type lossEvent struct {
-	open   bool // it may turn out that no queue explains it
-	flight int  // segments in flight when it began; 0: nobody counts them
+	chance bool // no queue explains it so far, and it counts
+	before Congestion
+	flight int // segments in flight when it began; 0: nobody counts them
 	lost   int
 }
 
@@ -79,21 +80,21 @@ func (l *losses) look(now Instant, info PathInfo, span, short time.Duration) {
 	l.score *= math.Exp(-float64(acked) / lossMemory)
 	l.since += acked
 	over := now-l.at >= span
-	if over && l.event.open {
-		l.event.open = false
-		l.score++
-	}
 	if resent > 0 {
 		l.since = 0
 		if over {
-			l.at, l.event = now, lossEvent{flight: info.InFlight}
-			l.event.open = quiet && (l.full == 0 || now-l.full >= repairSpans*span) // until then it may be what that queue lost
-			if !quiet {
+			l.at, l.event = now, lossEvent{flight: info.InFlight, before: l.kind}
+			switch {
+			case !quiet:
 				l.overflowed(now)
+			case l.full == 0 || now-l.full >= repairSpans*span: // until then it may be what that queue lost
+				l.event.chance = true
+				l.score++
 			}
 		}
-		if l.event.lost += int(resent); l.event.open && l.event.overflow() {
-			l.event.open = false
+		if l.event.lost += int(resent); l.event.chance && l.event.overflow() {
+			l.event.chance = false
+			l.score, l.kind = max(l.score-1, 0), l.event.before
 			l.overflowed(now)
 		}
 	}

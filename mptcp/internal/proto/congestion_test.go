@@ -86,8 +86,7 @@ func TestCongestionRepair(t *testing.T) {
 	if look(5, trip, trip); l.kind != LossBased {
 		t.Errorf("%v after the repair of what a queue did not hold (score %.2f)", l.kind, l.score)
 	}
-	look(1, 2*trip, trip)
-	if look(0, trip, trip); l.kind != RateBased {
+	if look(1, 2*trip, trip); l.kind != RateBased {
 		t.Errorf("%v after a loss that nothing explains on a path of %v (score %.2f)", l.kind, trip, l.score)
 	}
 }

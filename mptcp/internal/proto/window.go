@@ -184,9 +184,9 @@ const (
 
 // Pace is how fast the path's socket should send at most, in octets per second, headers included; 0 is no limit. What waited while the path was idle or a
 // lost packet was repaired would otherwise leave in one burst, and the path's queue might not hold it. Rate-based control paces by itself, but until it has seen a
-// full pipe, which it does not while this side or the scheduler sets the pace, it does so at nearly three times the rate.
+// full pipe, which it does not while this side or the scheduler sets the pace, it does so at nearly three times the rate: not where a queue is known to overflow.
 func (sf *Subflow) Pace() uint64 {
-	if !sf.rate.measured() || sf.ramping {
+	if !sf.rate.measured() || sf.ramping || sf.losses.kind == RateBased && sf.losses.full == 0 {
 		return 0
 	}
 	pace := sf.rate.estimate() * paceGain * headroom
